@@ -1,0 +1,5 @@
+//! argv → command → exit code.
+
+fn main() -> std::process::ExitCode {
+    veritail::cli::main()
+}
