@@ -39,9 +39,7 @@ impl Clock {
         match self {
             Clock::System => match SystemTime::now().duration_since(UNIX_EPOCH) {
                 Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-                Err(before) => {
-                    -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX)
-                }
+                Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
             },
             Clock::Manual(cell) => cell.load(std::sync::atomic::Ordering::SeqCst),
         }
@@ -65,12 +63,7 @@ pub fn rfc3339(at: Micros) -> String {
     let date = Date::of(at);
     let in_day = at.rem_euclid(86_400_000_000);
     let (second, micro) = (in_day / 1_000_000, in_day % 1_000_000);
-    format!(
-        "{date}T{:02}:{:02}:{:02}.{micro:06}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    format!("{date}T{:02}:{:02}:{:02}.{micro:06}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// A UTC calendar date, in the proleptic Gregorian calendar.

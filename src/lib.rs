@@ -1,4 +1,10 @@
 //! veritail: a sidecar that turns every LLM call into an audit record that can be proved.
 pub mod cli;
 pub mod clock;
+pub mod ledger;
 pub mod record;
+pub mod redact;
+pub mod secret;
+pub mod sources;
+pub mod telemetry;
+pub mod units;

@@ -1,0 +1,2 @@
+//! The ledger: append(batch) → sealed.
+pub mod config;

@@ -1,0 +1,2 @@
+//! Redactor: text in, findings out.
+pub mod config;

@@ -1,0 +1,2 @@
+//! Logging, metrics, health.
+pub mod config;
