@@ -1,5 +1,8 @@
 //! Sources: where records come in.
 pub mod config;
+pub mod file;
+pub mod lines;
+pub mod stop;
 
 use crate::record::{FileId, FileSpan};
 
