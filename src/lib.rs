@@ -5,6 +5,7 @@ pub mod crash;
 pub mod disk;
 pub mod json;
 pub mod ledger;
+pub mod queue;
 pub mod record;
 pub mod redact;
 pub mod secret;
