@@ -12,3 +12,5 @@ pub mod secret;
 pub mod sources;
 pub mod telemetry;
 pub mod units;
+pub mod entry;
+pub mod intake;

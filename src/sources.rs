@@ -1,5 +1,9 @@
 //! Sources: where records come in.
 pub mod config;
+pub mod lines;
+pub mod stdin;
+pub mod stop;
+pub mod unix;
 
 pub use crate::record::Closed;
 use crate::record::{FileId, FileSpan};
