@@ -1,6 +1,7 @@
 //! veritail: a sidecar that turns every LLM call into an audit record that can be proved.
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod ledger;
 pub mod record;
 pub mod redact;
