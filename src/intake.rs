@@ -48,11 +48,8 @@ impl Intake {
         let start = self.batch.bytes.len();
         match self.encoder.encode(line, (&self.source, origin), &mut self.batch.bytes) {
             Ok(id) => {
-                let ticket = n.map(|n| Ticket {
-                    n,
-                    id: id.into(),
-                    key: queue::id_key(&self.source, id),
-                });
+                let ticket =
+                    n.map(|n| Ticket { n, id: id.into(), key: queue::id_key(&self.source, id) });
                 let range = start..self.batch.bytes.len();
                 self.batch.items.push(Item { range, kind: Kind::Record, ticket });
             }

@@ -102,9 +102,9 @@ fn bindable(path: &Path) -> Result<(), String> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             let path = path.display();
-            return Err(format!(
+            Err(format!(
                 "{path} is there and not a socket; remove it, or name another path"
-            ));
+            ))
         }
         _ => writable(path.parent().unwrap_or(Path::new("."))),
     }

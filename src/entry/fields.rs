@@ -2,7 +2,10 @@
 
 /// A known member of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the member of that name; README, \"The record\", has the table")]
+#[expect(
+    missing_docs,
+    reason = "each is the member of that name; README, \"The record\", has the table"
+)]
 pub enum Field {
     Id,
     Timestamp,

@@ -15,7 +15,7 @@ const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// The scrubbing writer and its reusable memory.
 #[derive(Debug)]
-pub struct Scrubber {
+pub(super) struct Scrubber {
     counts: Vec<u32>,
     hits: Vec<Hit>,
     plain: String,
@@ -26,7 +26,7 @@ pub struct Scrubber {
 impl Scrubber {
     /// A writer for the rules of `redactor`.
     #[must_use]
-    pub fn new(redactor: &Redactor) -> Self {
+    pub(super) fn new(redactor: &Redactor) -> Self {
         Scrubber {
             counts: vec![0; redactor.rules()],
             hits: Vec::new(),
@@ -36,19 +36,19 @@ impl Scrubber {
     }
 
     /// Forgets the last record.
-    pub fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.counts.fill(0);
         self.degraded.clear();
     }
 
     /// How often each rule fired since [`Scrubber::start`], by its number.
     #[must_use]
-    pub fn counts(&self) -> &[u32] {
+    pub(super) fn counts(&self) -> &[u32] {
         &self.counts
     }
 
     /// Counts a hit that the caller replaced itself.
-    pub fn count(&mut self, rule: RuleId) {
+    pub(super) fn count(&mut self, rule: RuleId) {
         bump(&mut self.counts, rule);
     }
 
@@ -59,7 +59,7 @@ impl Scrubber {
     }
 
     /// Writes a raw string scrubbed, as a JSON string. `key` is the name it stands under.
-    pub fn string(
+    pub(super) fn string(
         &mut self,
         out: &mut Vec<u8>,
         raw: &[u8],
@@ -104,7 +104,7 @@ impl Scrubber {
     }
 
     /// Writes a raw value of any type scrubbed.
-    pub fn value(
+    pub(super) fn value(
         &mut self,
         out: &mut Vec<u8>,
         raw: &[u8],
@@ -140,7 +140,7 @@ impl Scrubber {
 
     /// Writes members scrubbed, commas between them, names scrubbed too. Of members with one name
     /// the last one stays, as nearly every JSON reader would have it.
-    pub fn members(
+    pub(super) fn members(
         &mut self,
         out: &mut Vec<u8>,
         members: &[json::Item<'_>],
@@ -179,7 +179,7 @@ impl Scrubber {
     }
 
     /// Writes a number with the digits it has; an integer that readers would round, as a text.
-    pub fn number(&mut self, out: &mut Vec<u8>, raw: &[u8]) {
+    pub(super) fn number(&mut self, out: &mut Vec<u8>, raw: &[u8]) {
         if is_safe_number(raw) {
             out.extend_from_slice(raw);
         } else {
@@ -193,12 +193,15 @@ impl Scrubber {
 
 /// Whether a raw number is a fraction or an integer within ±(2^53−1).
 #[must_use]
-pub fn is_safe_number(raw: &[u8]) -> bool {
+pub(super) fn is_safe_number(raw: &[u8]) -> bool {
     let digits = raw.strip_prefix(b"-").unwrap_or(raw);
     if !digits.iter().all(u8::is_ascii_digit) || digits.len() < MAX_INTEGER_DIGITS {
         return true;
     }
-    std::str::from_utf8(digits).ok().and_then(|d| d.parse::<u64>().ok()).is_some_and(|n| n <= MAX_INTEGER)
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|d| d.parse::<u64>().ok())
+        .is_some_and(|n| n <= MAX_INTEGER)
 }
 
 fn bump(counts: &mut [u32], rule: RuleId) {

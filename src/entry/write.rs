@@ -168,9 +168,10 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         let told = members.take(Field::EventType);
-        let fit = told.filter(|raw| Type::of(raw) == Type::String).map(text::inner).filter(|inner| {
-            std::str::from_utf8(inner).is_ok_and(fields::may_be_event_type)
-        });
+        let fit = told
+            .filter(|raw| Type::of(raw) == Type::String)
+            .map(text::inner)
+            .filter(|inner| std::str::from_utf8(inner).is_ok_and(fields::may_be_event_type));
         out.extend_from_slice(b"\"event_type\":\"");
         out.extend_from_slice(fit.unwrap_or(b"chat_completion"));
         out.push(b'"');
@@ -229,7 +230,8 @@ impl Encoder {
             Some(raw) if Type::of(raw) == Type::String && (3..=258).contains(&raw.len()) => {
                 let policy = self.policy.clone();
                 self.scrub.string(out, raw, Some("id"), (&policy.redactor, Scope::Identifier));
-                if raw.starts_with(b"\"gen-") && members.known[Field::GenerationId as usize].is_none()
+                if raw.starts_with(b"\"gen-")
+                    && members.known[Field::GenerationId as usize].is_none()
                 {
                     members.known[Field::GenerationId as usize] = Some(raw);
                 }
@@ -457,18 +459,16 @@ impl Encoder {
             return;
         }
         // An unknown member must not displace one that the application put under `metadata`.
-        let renamed: Vec<Option<Vec<u8>>> = all
-            .iter()
-            .enumerate()
-            .map(|(at, (raw, _))| {
-                (at >= own && all.get(..own)?.iter().any(|(other, _)| other == raw))
-                    .then(|| [b"\"_", text::inner(raw), b"\""].concat())
+        let renamed: Vec<(usize, Vec<u8>)> = (own..all.len())
+            .filter_map(|at| {
+                let (raw, _) = all.get(at)?;
+                let taken = all.get(..own)?.iter().any(|(other, _)| other == raw);
+                taken.then(|| (at, [b"\"_", text::inner(raw), b"\""].concat()))
             })
             .collect();
-        for (item, new) in all.iter_mut().zip(&renamed) {
-            if let Some(new) = new {
-                item.0 = new;
-            }
+        let mut all: Vec<json::Item<'_>> = all;
+        for (at, new) in &renamed {
+            all[*at].0 = new;
         }
         let policy = self.policy.clone();
         name(out, Field::Metadata.name());

@@ -98,7 +98,10 @@ impl Socket {
                 chown(hidden, config.owner, config.group)?;
             }
             let metadata = fs::symlink_metadata(hidden)?;
-            #[expect(clippy::disallowed_methods, reason = "a socket's name need not survive a crash")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a socket's name need not survive a crash"
+            )]
             fs::rename(hidden, path)?;
             Ok((metadata.dev(), metadata.ino()))
         };
