@@ -19,7 +19,7 @@ use crate::{
 };
 use fields::{FIELDS, Field};
 use scrub::Scrubber;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Why a record is refused. Never quotes the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +82,29 @@ impl Policy {
             fingerprint_key: write::hmac(master, &[b"fingerprint\n"]),
             id,
         }
+    }
+}
+
+/// The policy in force, shared by all sources; a reload puts another in its place.
+#[derive(Clone, Debug)]
+pub struct Policies(Arc<RwLock<Arc<Policy>>>);
+
+impl Policies {
+    /// Starts with `policy`.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Policies(Arc::new(RwLock::new(Arc::new(policy))))
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn get(&self) -> Arc<Policy> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another policy in force.
+    pub fn set(&self, policy: Policy) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 }
 
@@ -161,6 +184,12 @@ impl Encoder {
             plain: String::new(),
             id: String::new(),
         }
+    }
+
+    /// The policy it works under.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 
     /// Appends the body of `line` to `out` and returns its id.

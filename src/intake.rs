@@ -2,7 +2,7 @@
 //! before anything else may see them, and collected into batches for the ledger.
 
 use crate::{
-    entry::{self, Encoder, Policy},
+    entry::{self, Encoder, Policies},
     queue::{self, Batch, Item, Kind, Queue, Ticket},
     record::{Closed, FileId, FileSpan, Origin, Position, Replies},
     sources::Output,
@@ -18,6 +18,7 @@ const BATCH: usize = 128 << 10;
 #[derive(Debug)]
 pub struct Intake {
     source: Arc<str>,
+    policies: Policies,
     encoder: Encoder,
     queue: Queue,
     batch: Batch,
@@ -25,12 +26,13 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// A way in for the source of that name, under `policy`.
+    /// A way in for the source of that name, under the policy that is in force when a batch begins.
     #[must_use]
-    pub fn new(source: &str, policy: Arc<Policy>, queue: Queue) -> Self {
+    pub fn new(source: &str, policies: Policies, queue: Queue) -> Self {
         Intake {
             source: source.into(),
-            encoder: Encoder::new(policy),
+            encoder: Encoder::new(policies.get()),
+            policies,
             queue,
             batch: Batch::default(),
             replies: None,
@@ -46,6 +48,12 @@ impl Intake {
     /// that number.
     pub fn record(&mut self, line: &[u8], origin: &Origin, n: Option<u64>) {
         let start = self.batch.bytes.len();
+        if start == 0 {
+            let policy = self.policies.get();
+            if !Arc::ptr_eq(&policy, self.encoder.policy()) {
+                self.encoder = Encoder::new(policy);
+            }
+        }
         match self.encoder.encode(line, (&self.source, origin), &mut self.batch.bytes) {
             Ok(id) => {
                 let ticket =
@@ -124,6 +132,9 @@ impl Intake {
 
 impl Output for Intake {
     fn record(&mut self, line: &[u8], at: &FileSpan) {
+        if line.trim_ascii().is_empty() {
+            return;
+        }
         Intake::record(self, line, &Origin::File(at.clone()), None);
         self.moved(at);
         self.full_then_flush();

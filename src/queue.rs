@@ -12,7 +12,7 @@ use std::{
         mpsc,
     },
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// What an item counts as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,8 @@ pub enum Message {
     Batch(Batch),
     /// Seal this control entry (a body without position or ticket).
     Control(Vec<u8>),
+    /// Tell how far every file is sealed (all batches before this included).
+    Positions(oneshot::Sender<Vec<Position>>),
     /// The writer is done with a group; here is its memory back.
     Written(Vec<u8>),
     /// Everything before this was the last.

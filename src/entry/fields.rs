@@ -1,5 +1,7 @@
 //! The names an application may use, and what each of them means.
 
+use crate::redact::Scope;
+
 /// A known member of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
@@ -84,6 +86,28 @@ impl Field {
     #[must_use]
     pub fn name(self) -> &'static str {
         NAMES.get(self as usize).map_or("", |(name, _)| name)
+    }
+}
+
+/// How a top-level member of that name is searched: ids, times and names of models are searched only
+/// for what cannot be one of them.
+#[must_use]
+pub fn scope(name: &str) -> Scope {
+    match Field::named(name.as_bytes()) {
+        Some((
+            Field::Id
+            | Field::Timestamp
+            | Field::EventType
+            | Field::GenerationId
+            | Field::SessionId
+            | Field::ModelRequested
+            | Field::ModelUsed
+            | Field::Provider
+            | Field::PromptHash
+            | Field::ResponseHash,
+            _,
+        )) => Scope::Identifier,
+        _ => Scope::Text,
     }
 }
 

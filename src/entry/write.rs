@@ -190,16 +190,17 @@ impl Encoder {
     ) {
         self.id(members, spill, out);
         let texts = [
-            (Field::Timestamp, Scope::Identifier, true),
-            (Field::GenerationId, Scope::Identifier, true),
-            (Field::UserId, Scope::Text, true),
-            (Field::SessionId, Scope::Identifier, false),
-            (Field::App, Scope::Text, false),
-            (Field::ModelRequested, Scope::Identifier, true),
-            (Field::ModelUsed, Scope::Identifier, false),
-            (Field::Provider, Scope::Identifier, false),
+            (Field::Timestamp, true),
+            (Field::GenerationId, true),
+            (Field::UserId, true),
+            (Field::SessionId, false),
+            (Field::App, false),
+            (Field::ModelRequested, true),
+            (Field::ModelUsed, false),
+            (Field::Provider, false),
         ];
-        for (field, scope, expected) in texts {
+        for (field, expected) in texts {
+            let scope = fields::scope(field.name());
             match members.take(field) {
                 Some(raw) if field == Field::UserId => self.user_id(raw, spill, out),
                 Some(raw) => self.scalar((field, scope), raw, spill, out),

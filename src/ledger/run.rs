@@ -105,6 +105,10 @@ impl Ledger {
         match messages.recv_timeout(wait.min(LOOK)) {
             Ok(Message::Batch(batch)) => self.append(batch),
             Ok(Message::Control(body)) => self.control(&body),
+            Ok(Message::Positions(answer)) => {
+                // Whoever asked may have given up.
+                let _ = answer.send(self.positions.values().cloned().collect());
+            }
             Ok(Message::Written(memory)) => {
                 state.busy -= 1;
                 state.spare = memory;
