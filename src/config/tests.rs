@@ -66,3 +66,279 @@ fn each_good_config_has_the_effect_it_should() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn an_effective_config_loads_to_itself() {
+    for path in fixtures("good") {
+        let (name, text, given) = fixture(&path);
+        let config = load_text(&name, &text, &given).unwrap();
+        for origins in [false, true] {
+            let again = load_text("again", &to_toml(&config, origins), &environment(&[])).unwrap();
+            assert_eq!(to_toml(&again, false), to_toml(&config, false), "{name}");
+            assert_eq!(again.hash, config.hash, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_hash_follows_the_settings_and_nothing_else() {
+    let text = "version = 1\n[ledger]\ndir = \"l\"\n[[source]]\nname = \"a\"\ntype = \"stdin\"\n";
+    let hash = |text: &str, pairs: &[(&str, &str)]| {
+        load_text("c.toml", text, &environment(pairs)).unwrap().hash
+    };
+    let plain = hash(text, &[]);
+    let commented = text.replace("[ledger]\n", "# why\n[ledger]\n\n");
+    assert_eq!(hash(&commented, &[]), plain);
+    let spelt_out = format!("{text}max_record = \"1024KiB\"\n");
+    assert_eq!(hash(&spelt_out, &[]), plain);
+    assert_eq!(hash(text, &[("VERITAIL__LEDGER__DIR", "l"), ("PATH", "/bin")]), plain);
+    assert_ne!(hash(text, &[("VERITAIL__LEDGER__DIR", "m")]), plain);
+    // A secret counts by where it is kept, not by what it is.
+    let key = text.replace("dir", "mac_key = { env = \"K\" }\ndir");
+    assert_ne!(hash(&key, &[]), plain);
+    assert_eq!(hash(&key, &[("K", "one")]), hash(&key, &[("K", "two")]));
+}
+
+#[test]
+fn of_the_environment_only_what_references_need_is_kept() {
+    let text = "version = 1\n[ledger]\ndir = \"l\"\nmac_key = { env = \"K\" }\n\
+                [[source]]\nname = \"a\"\ntype = \"stdin\"\n";
+    let given = environment(&[("K", "hunter2"), ("OTHER", "hunter3")]);
+    let config = load_text("c.toml", text, &given).unwrap();
+    assert_eq!(config.environment.get("K"), Some("hunter2"));
+    assert_eq!(config.environment.get("OTHER"), None);
+    assert!(!format!("{config:?}").contains("hunter"), "{config:?}");
+}
+
+#[test]
+fn what_veritail_writes_it_also_reads() {
+    for dir in ["./veritail-data", "/srv/a b/[x]*?", "/tmp/\"quoted\\'", "/tmp/new\nline", "é"] {
+        let dir = Path::new(dir);
+        let begun = load_text("starter", &starter(dir), &environment(&[])).unwrap();
+        let alone = embedded(dir, &environment(&[])).unwrap();
+        for config in [&begun, &alone] {
+            assert_eq!(config.ledger.dir, dir);
+            assert_eq!(config.ledger.service, "veritail");
+            assert_eq!(config.redact, redact::config::Config::default());
+            assert_eq!(config.admin.listen, None);
+            assert_eq!(config.sources.len(), 2);
+        }
+        let file = |config: &Config| {
+            config.sources.iter().find_map(|source| match &source.kind {
+                sources::config::Kind::File(file) if source.name == "requests" => {
+                    Some(file.paths.clone())
+                }
+                _ => None,
+            })
+        };
+        let paths = file(&alone).unwrap();
+        assert_eq!(paths[1], "requests/*.ndjson");
+        assert_eq!(file(&begun).unwrap(), paths[..1]);
+        // The glob means that very directory, whatever characters are in its name.
+        let glob = glob::Pattern::new(&paths[0]).unwrap();
+        assert!(glob.matches_path(&dir.join("requests/x.ndjson")), "{paths:?}");
+        let unix = alone.sources.iter().find_map(|source| match &source.kind {
+            sources::config::Kind::Unix(unix) if source.name == "ingest" => Some(unix),
+            _ => None,
+        });
+        let unix = unix.unwrap();
+        assert_eq!((unix.path.clone(), unix.mode.0), (dir.join("ingest.sock"), 0o660));
+    }
+    let elsewhere = environment(&[("VERITAIL__LEDGER__DIR", "/l")]);
+    assert_eq!(embedded(Path::new("d"), &elsewhere).unwrap().ledger.dir, Path::new("/l"));
+}
+
+/// The commented example must show every key, and every default as it is.
+#[test]
+fn the_reference_config_is_whole_and_true() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/veritail.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let config = load(&path, &environment(&[])).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
+    for (key, value, origin) in effective(&config) {
+        let name = key.rsplit('.').next().unwrap();
+        let line = match origin {
+            Origin::Default => format!("# {name} = {value}\n"),
+            _ => format!("{name} = {value}\n"),
+        };
+        assert!(text.contains(&format!("\n{line}")), "{key}: no line {line:?}");
+    }
+    use super::fault::fields;
+    use sources::config::{File, Stdin, Unix};
+    let known = [
+        fields::<ledger::config::Config>(),
+        fields::<File>(),
+        fields::<Unix>(),
+        fields::<Stdin>(),
+        fields::<redact::config::Config>(),
+        fields::<redact::config::Rule>(),
+        fields::<telemetry::config::Admin>(),
+        fields::<telemetry::config::Log>(),
+        fields::<Shutdown>(),
+    ];
+    for key in known.into_iter().inspect(|keys| assert!(!keys.is_empty())).flatten() {
+        let is_there = ["\n", "\n# ", "\n[[redact."].iter().any(|before| {
+            text.contains(&format!("{before}{key} =")) || text.contains(&format!("{before}{key}]]"))
+        });
+        assert!(is_there, "{key} is not in the reference config");
+    }
+}
+
+#[test]
+fn every_commented_key_of_the_reference_config_can_be_switched_on() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/veritail.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let switch_on = |line: &str| {
+        let rest = line.strip_prefix("# ").unwrap_or(line);
+        let key = rest.split_once(" = ").map_or(" ", |(key, _)| key);
+        let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if is_key || rest.starts_with("[[") { rest.to_owned() } else { line.to_owned() }
+    };
+    let on: Vec<String> = text.lines().map(switch_on).collect();
+    let config = load_text("all on", &on.join("\n"), &environment(&[]))
+        .unwrap_or_else(|wrong| panic!("{wrong:#?}"));
+    assert_eq!(config.sources.len(), 3);
+    let defaults = effective(&config).into_iter().filter(|row| row.2 == Origin::Default);
+    assert_eq!(defaults.collect::<Vec<_>>(), []);
+}
+
+#[test]
+fn a_file_that_is_no_config_is_told_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |name: &str, bytes: &[u8]| {
+        use std::io::Write;
+        let path = dir.path().join(name);
+        std::fs::File::create_new(&path).unwrap().write_all(bytes).unwrap();
+        let problems = load(&path, &environment(&[])).unwrap_err();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(said("a.yaml", b"version: 1").contains("write it as .toml"));
+    assert!(said("b.toml", b"version = 1\na = \"\xff\"").contains("b.toml:2:6: not valid TOML"));
+    assert!(said("c.toml", &vec![b'#'; 2 << 20]).contains("longer than 1 MiB"));
+    let missing = load(&dir.path().join("none.toml"), &environment(&[])).unwrap_err();
+    assert!(missing[0].to_string().contains("none.toml: cannot be read"), "{missing:?}");
+    let directory = load(dir.path(), &environment(&[])).unwrap_err();
+    assert!(directory[0].to_string().contains("cannot be read"), "{directory:?}");
+}
+
+#[test]
+fn an_examination_goes_as_deep_as_it_is_told() {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    let mut file = std::fs::File::create_new(&path).unwrap();
+    let wrong = "version = 1\n[ledger]\ndir = \"l\"\nservice = \"a b\"\nextra = 1\n\
+                 [[source]]\nname = \"a\"\ntype = \"stdin\"\n";
+    file.write_all(wrong.as_bytes()).unwrap();
+    let keys = |level| -> Vec<String> {
+        let problems = examine(&path, &environment(&[]), level);
+        problems.into_iter().map(|problem| problem.key).collect()
+    };
+    assert_eq!(keys(Level::Syntax), ["ledger.extra"]);
+    assert_eq!(keys(Level::Semantics), ["ledger.service", "ledger.extra"]);
+    let text = "version = 1\n[ledger]\ndir = \"/dev/null\"\n\
+                [[source]]\nname = \"a\"\ntype = \"stdin\"\n";
+    let config = load_text("c", text, &environment(&[])).unwrap();
+    assert_eq!(check(&config, Level::Semantics), []);
+    assert_eq!(check(&config, Level::Connectivity)[0].key, "ledger.dir");
+}
+
+#[test]
+fn warns_of_what_may_not_be_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "version = 1\n[ledger]\ndir = \"l\"\ndurability = \"os\"\nmac_key = {{ env = \"K\" }}\n\
+         [[source]]\nname = \"a\"\ntype = \"file\"\npaths = [\"{0}/*.a\", \"{0}/no/*.a\"]\n\
+         [[source]]\nname = \"b\"\ntype = \"unix\"\npath = \"s\"\nmode = \"0666\"\n\
+         [redact]\ndisable = [\"PHONE\"]\n[admin]\nlisten = \"0.0.0.0:1\"\n",
+        dir.path().display()
+    );
+    let config = load_text("c", &text, &environment(&[])).unwrap();
+    let keys: Vec<String> = warnings(&config).into_iter().map(|problem| problem.key).collect();
+    let expected = [
+        "ledger.durability",
+        "ledger.mac_key",
+        "source[0].paths[1]",
+        "source[1].mode",
+        "redact.disable",
+        "admin.listen",
+    ];
+    assert_eq!(keys, expected);
+    let quiet = "version = 1\n[ledger]\ndir = \"l\"\n[[source]]\nname = \"a\"\ntype = \"stdin\"\n";
+    assert_eq!(warnings(&load_text("c", quiet, &environment(&[])).unwrap()), []);
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Lines that are right somewhere, and lines that are right nowhere.
+    fn line() -> impl Strategy<Value = String> {
+        let mut lines: Vec<String> = Vec::new();
+        for kind in ["good", "bad"] {
+            for path in fixtures(kind) {
+                lines.extend(std::fs::read_to_string(path).unwrap().lines().map(str::to_owned));
+            }
+        }
+        lines.sort();
+        lines.dedup();
+        prop::sample::select(lines)
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_a_config_or_reasons(
+            lines in prop::collection::vec(line(), 0..30),
+            noise in "\\PC{0,20}",
+            at in 0usize..30,
+        ) {
+            let mut lines = lines;
+            if noise.len() % 3 == 0 {
+                lines.insert(at.min(lines.len()), noise);
+            }
+            let text = lines.join("\n");
+            match load_text("c.toml", &text, &environment(&[])) {
+                Ok(config) => {
+                    let shown = to_toml(&config, true);
+                    let again = load_text("again", &shown, &environment(&[])).unwrap();
+                    prop_assert_eq!(again.hash, config.hash);
+                }
+                Err(problems) => {
+                    prop_assert!(!problems.is_empty());
+                    let last = text.split('\n').count();
+                    for problem in problems {
+                        prop_assert!((1..=last).contains(&problem.line), "{}", problem);
+                        prop_assert!(!problem.message.ends_with('.'), "{}", problem);
+                        prop_assert!(!problem.to_string().contains('\n'), "{}", problem);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_secret_in_the_wrong_place_is_never_shown(
+            secret in "[a-z]{4}-hunter2-[a-z0-9]{4}",
+            key in prop::sample::select(vec!["mac_key", "signing_key", "api_key", "token", "password"]),
+            section in prop::sample::select(vec!["", "[ledger]", "[redact]", "[sink]", "[[source]]"]),
+            shape in prop::sample::select(vec![
+                "\"SECRET\"", "SECRET", "\"SECRET", "[\"SECRET\"]", "{ env = [\"SECRET\"] }",
+                "{ value = \"SECRET\" }", "{ env = \"SECRET\" }", "{ \"SECRET\" = 1 }",
+                "{ env = { x = \"SECRET\" } }", "{ credential = \"/SECRET\" }", "\"SECRET\\q\"",
+            ]),
+            variable in any::<bool>(),
+        ) {
+            let value = shape.replace("SECRET", &secret);
+            let mut text = String::from("version = 1\n[log]\n");
+            let mut given = environment(&[]);
+            if variable {
+                let name = section.trim_matches(['[', ']']).replace("source", "source__0");
+                let name = format!("VERITAIL__{name}__{key}").to_uppercase().replace("____", "__");
+                given = environment(&[(&name, &value)]);
+            } else {
+                text = format!("{section}\n{key} = {value}\n");
+            }
+            for problem in load_text("c.toml", &text, &given).unwrap_err() {
+                prop_assert!(!problem.to_string().contains("hunter2"), "{}", problem);
+            }
+        }
+    }
+}
