@@ -4,6 +4,7 @@
 use super::{
     Config,
     problem::{Level, Problem, Report},
+    semantics::{READS_LEDGER, reads_ledger},
 };
 use crate::{
     secret::SecretRef,
@@ -32,7 +33,9 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
         match &source.kind {
             Kind::File(File { paths, .. }) => {
                 for (item, glob) in paths.iter().enumerate() {
-                    wrong(&format!("source[{index}].paths[{item}]"), listable(&directory_of(glob)));
+                    let path = format!("source[{index}].paths[{item}]");
+                    wrong(&path, listable(&directory_of(glob)));
+                    wrong(&path, apart(glob, &config.ledger.dir));
                 }
             }
             Kind::Unix(unix) => wrong(&format!("source[{index}].path"), bindable(&unix.path)),
@@ -85,6 +88,17 @@ fn listable(dir: &Path) -> Result<(), String> {
         Ok(_) => allowed(dir, Access::READ_OK, "reading"),
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(why) => Err(denied(dir, "looking up", &why)),
+    }
+}
+
+/// Whether a glob leaves the ledger alone, seen from where we are: one of the two may be relative.
+fn apart(glob: &str, ledger: &Path) -> Result<(), String> {
+    let (Ok(glob), Ok(ledger)) = (std::path::absolute(glob), std::path::absolute(ledger)) else {
+        return Ok(());
+    };
+    match glob::Pattern::new(&glob.to_string_lossy()) {
+        Ok(pattern) if reads_ledger(&pattern, &ledger) => Err(READS_LEDGER.into()),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bad and the good configs beside `tests/`, and what must hold of any.
 
+mod properties;
+
 use super::*;
 use std::path::PathBuf;
 
@@ -267,78 +269,39 @@ fn warns_of_what_may_not_be_meant() {
     assert_eq!(warnings(&load_text("c", quiet, &environment(&[])).unwrap()), []);
 }
 
-mod properties {
-    use super::*;
-    use proptest::prelude::*;
+/// Each value of the fullest config, given by a variable instead.
+#[test]
+fn every_key_can_be_set_from_the_environment() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config/good/every-key.toml");
+    let full = load(&path, &environment(&[])).unwrap();
+    let variable = |(key, value, _): (String, String, Origin)| {
+        let name = key.replace("].", "__").replace(['[', '.'], "__").to_uppercase();
+        let text = match toml::from_str::<toml::Table>(&format!("v = {value}")).unwrap().remove("v")
+        {
+            Some(toml::Value::String(text)) => text,
+            _ => value,
+        };
+        (format!("VERITAIL__{name}"), text)
+    };
+    let given: Environment = effective(&full).into_iter().map(variable).collect();
+    assert!(given.iter().count() > 40);
+    let bare = "source = [{}, {}, {}]\nredact.rule = [{}, {}]\n";
+    let set = load_text("bare", bare, &given).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
+    assert_eq!(to_toml(&set, false), to_toml(&full, false));
+    assert_eq!(set.hash, full.hash);
+}
 
-    /// Lines that are right somewhere, and lines that are right nowhere.
-    fn line() -> impl Strategy<Value = String> {
-        let mut lines: Vec<String> = Vec::new();
-        for kind in ["good", "bad"] {
-            for path in fixtures(kind) {
-                lines.extend(std::fs::read_to_string(path).unwrap().lines().map(str::to_owned));
-            }
-        }
-        lines.sort();
-        lines.dedup();
-        prop::sample::select(lines)
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_gives_a_config_or_reasons(
-            lines in prop::collection::vec(line(), 0..30),
-            noise in "\\PC{0,20}",
-            at in 0usize..30,
-        ) {
-            let mut lines = lines;
-            if noise.len() % 3 == 0 {
-                lines.insert(at.min(lines.len()), noise);
-            }
-            let text = lines.join("\n");
-            match load_text("c.toml", &text, &environment(&[])) {
-                Ok(config) => {
-                    let shown = to_toml(&config, true);
-                    let again = load_text("again", &shown, &environment(&[])).unwrap();
-                    prop_assert_eq!(again.hash, config.hash);
-                }
-                Err(problems) => {
-                    prop_assert!(!problems.is_empty());
-                    let last = text.split('\n').count();
-                    for problem in problems {
-                        prop_assert!((1..=last).contains(&problem.line), "{}", problem);
-                        prop_assert!(!problem.message.ends_with('.'), "{}", problem);
-                        prop_assert!(!problem.to_string().contains('\n'), "{}", problem);
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn a_secret_in_the_wrong_place_is_never_shown(
-            secret in "[a-z]{4}-hunter2-[a-z0-9]{4}",
-            key in prop::sample::select(vec!["mac_key", "signing_key", "api_key", "token", "password"]),
-            section in prop::sample::select(vec!["", "[ledger]", "[redact]", "[sink]", "[[source]]"]),
-            shape in prop::sample::select(vec![
-                "\"SECRET\"", "SECRET", "\"SECRET", "[\"SECRET\"]", "{ env = [\"SECRET\"] }",
-                "{ value = \"SECRET\" }", "{ env = \"SECRET\" }", "{ \"SECRET\" = 1 }",
-                "{ env = { x = \"SECRET\" } }", "{ credential = \"/SECRET\" }", "\"SECRET\\q\"",
-            ]),
-            variable in any::<bool>(),
-        ) {
-            let value = shape.replace("SECRET", &secret);
-            let mut text = String::from("version = 1\n[log]\n");
-            let mut given = environment(&[]);
-            if variable {
-                let name = section.trim_matches(['[', ']']).replace("source", "source__0");
-                let name = format!("VERITAIL__{name}__{key}").to_uppercase().replace("____", "__");
-                given = environment(&[(&name, &value)]);
-            } else {
-                text = format!("{section}\n{key} = {value}\n");
-            }
-            for problem in load_text("c.toml", &text, &given).unwrap_err() {
-                prop_assert!(!problem.to_string().contains("hunter2"), "{}", problem);
-            }
-        }
-    }
+#[test]
+fn a_source_that_reads_the_ledger_is_found_through_relative_paths() {
+    let here = std::env::current_dir().unwrap();
+    let text = format!(
+        "version = 1\n[ledger]\ndir = \"ledger\"\n[[source]]\nname = \"a\"\ntype = \"file\"\n\
+         paths = [\"{0}/other/*\", \"{0}/ledger/*.jsonl\"]\n",
+        here.display()
+    );
+    let config = load_text("c", &text, &environment(&[])).unwrap();
+    let found = check(&config, Level::Environment);
+    let keys: Vec<&str> = found.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["source[0].paths[1]"]);
 }

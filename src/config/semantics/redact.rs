@@ -102,7 +102,8 @@ fn reason(error: &str) -> String {
             .into()
     } else {
         format!(
-            "is not a regular expression: {why}; put it in single quotes, so that TOML leaves \\ alone"
+            "is not a regular expression: {why}; put it in single quotes, so that TOML \
+             leaves \\ alone"
         )
     }
 }
