@@ -1,6 +1,11 @@
 //! Sources: where records come in.
 pub mod config;
+pub mod lines;
+pub mod stdin;
+pub mod stop;
+pub mod unix;
 
+pub use crate::record::Closed;
 use crate::record::{FileId, FileSpan};
 
 /// What a source of files hands on. The caller parses, redacts and seals; the source only reads.
@@ -20,8 +25,3 @@ pub trait Output {
     /// [`Closed`] when the ledger has stopped: the source stops too.
     fn flush(&mut self) -> Result<(), Closed>;
 }
-
-/// The ledger has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger has stopped")]
-pub struct Closed;

@@ -95,8 +95,13 @@ fn tables(config: &Config) -> Vec<Table> {
     };
     let rows = vec![("content", text(content)), ("hash", text(hash)), ("disable", texts(disable))];
     tables.push(section("redact", rows));
-    for (index, Rule { name, label, pattern }) in rule.iter().enumerate() {
-        let rows = vec![("name", text(name)), ("label", text(label)), ("pattern", text(pattern))];
+    for (index, Rule { name, label, pattern, identifiers }) in rule.iter().enumerate() {
+        let rows = vec![
+            ("name", text(name)),
+            ("label", text(label)),
+            ("pattern", text(pattern)),
+            ("identifiers", identifiers.to_string()),
+        ];
         let (header, path) = ("[[redact.rule]]".into(), format!("redact.rule[{index}]"));
         tables.push(Table { header, path, rows });
     }
