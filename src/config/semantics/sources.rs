@@ -178,7 +178,7 @@ impl Check<'_> {
 
 /// Whether a glob would match a segment of the ledger in `dir`.
 pub(in crate::config) fn reads_ledger(pattern: &glob::Pattern, dir: &Path) -> bool {
-    let segment = dir.join("audit_2026-01-01.jsonl");
+    let segment = dir.join("audit_2026-01-01.00000001.jsonl");
     let plain = |path: &Path| path.components().collect::<PathBuf>();
     let pattern = glob::Pattern::new(&plain(Path::new(pattern.as_str())).to_string_lossy());
     pattern.is_ok_and(|pattern| pattern.matches_path_with(&plain(&segment), WITHIN_DIRECTORY))
