@@ -7,6 +7,7 @@
 
 mod effective;
 mod environment;
+mod fault;
 mod layers;
 mod node;
 mod places;
@@ -18,11 +19,13 @@ mod starter;
 #[cfg(test)]
 mod tests;
 mod text;
+mod warnings;
 
 pub use effective::{effective, to_toml};
 pub use places::Origin;
 pub use problem::{Level, Problem, to_json};
 pub use starter::starter;
+pub use warnings::warnings;
 
 use crate::{ledger, redact, secret::Environment, sources, telemetry, units::Span};
 use places::Places;

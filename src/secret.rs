@@ -192,7 +192,8 @@ fn credential(name: &str, environment: &Environment) -> Result<PathBuf, Error> {
     match environment.get(CREDENTIALS) {
         Some(directory) => Ok(Path::new(directory).join(name)),
         None => refuse(
-            "CREDENTIALS_DIRECTORY is not set; run under systemd with LoadCredential=, or use { file = \"…\" }",
+            "CREDENTIALS_DIRECTORY is not set; run under systemd with LoadCredential=, or use \
+             { file = \"…\" }",
         ),
     }
 }

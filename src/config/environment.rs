@@ -4,6 +4,7 @@
 use super::{
     Config,
     problem::{Level, Problem, Report},
+    semantics::{READS_LEDGER, reads_ledger},
 };
 use crate::{
     secret::SecretRef,
@@ -32,7 +33,9 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
         match &source.kind {
             Kind::File(File { paths, .. }) => {
                 for (item, glob) in paths.iter().enumerate() {
-                    wrong(&format!("source[{index}].paths[{item}]"), listable(&directory_of(glob)));
+                    let path = format!("source[{index}].paths[{item}]");
+                    wrong(&path, listable(&directory_of(glob)));
+                    wrong(&path, apart(glob, &config.ledger.dir));
                 }
             }
             Kind::Unix(unix) => wrong(&format!("source[{index}].path"), bindable(&unix.path)),
@@ -88,8 +91,19 @@ fn listable(dir: &Path) -> Result<(), String> {
     }
 }
 
+/// Whether a glob leaves the ledger alone, seen from where we are: one of the two may be relative.
+fn apart(glob: &str, ledger: &Path) -> Result<(), String> {
+    let (Ok(glob), Ok(ledger)) = (std::path::absolute(glob), std::path::absolute(ledger)) else {
+        return Ok(());
+    };
+    match glob::Pattern::new(&glob.to_string_lossy()) {
+        Ok(pattern) if reads_ledger(&pattern, &ledger) => Err(READS_LEDGER.into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// The part of a glob before its first wildcard, up to the last directory.
-fn directory_of(glob: &str) -> PathBuf {
+pub(super) fn directory_of(glob: &str) -> PathBuf {
     let wild = |part: &std::path::Component<'_>| {
         part.as_os_str().to_string_lossy().contains(['*', '?', '['])
     };
@@ -100,12 +114,10 @@ fn directory_of(glob: &str) -> PathBuf {
 /// Whether a socket can be made at `path`.
 fn bindable(path: &Path) -> Result<(), String> {
     match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            let path = path.display();
-            Err(format!(
-                "{path} is there and not a socket; remove it, or name another path"
-            ))
-        }
+        Ok(found) if !found.file_type().is_socket() => Err(format!(
+            "{} is there and not a socket; remove it, or name another path",
+            path.display()
+        )),
         _ => writable(path.parent().unwrap_or(Path::new("."))),
     }
 }
@@ -154,5 +166,110 @@ fn denied(path: &Path, doing: &str, why: &io::Error) -> String {
             format!("a part of {shown} is a file, not a directory; correct the path")
         }
         _ => format!("failed {doing} {shown}: {why}; correct the path"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::load_text, secret::Environment};
+    use std::os::unix::fs::PermissionsExt;
+
+    /// What a check says of a config whose places are all in `dir`, each but its key's line.
+    fn told(dir: &Path, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+        let text = text.replace("DIR", dir.to_str().unwrap());
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let environment: Environment = variables.collect();
+        let config = load_text("c.toml", &text, &environment).unwrap();
+        let message = |problem: Problem| format!("{}: {}", problem.key, problem.message);
+        check(&config).into_iter().map(message).collect()
+    }
+
+    const FILE: &str =
+        "version = 1\n[[source]]\nname = \"a\"\ntype = \"file\"\npaths = [\"DIR/*\"]\n";
+
+    #[test]
+    fn a_machine_that_allows_all_has_no_problem_and_is_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "{FILE}[[source]]\nname = \"b\"\ntype = \"unix\"\npath = \"DIR/run/b.sock\"\n\
+             [ledger]\ndir = \"DIR/new/ledger\"\nmac_key = {{ env = \"KEY\" }}\n\
+             [admin]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        let key = "ab".repeat(32);
+        let none: Vec<String> = Vec::new();
+        assert_eq!(told(dir.path(), &text, &[("KEY", &key)]), none);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn files_in_the_way_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::File::create_new(dir.path().join("file")).unwrap();
+        let text = format!(
+            "{FILE}[[source]]\nname = \"b\"\ntype = \"unix\"\npath = \"DIR/file\"\n\
+             [ledger]\ndir = \"DIR/file\"\n"
+        );
+        let found = told(dir.path(), &text, &[]).join("\n");
+        assert!(found.contains("ledger.dir: ") && found.contains("is not a directory"), "{found}");
+        assert!(found.contains("source[1].path: ") && found.contains("not a socket"), "{found}");
+        let text = format!("{FILE}[ledger]\ndir = \"DIR/file/below\"\n");
+        let found = told(dir.path(), &text, &[]).join("\n");
+        assert!(found.contains("is a file, not a directory"), "{found}");
+    }
+
+    #[test]
+    fn keys_that_cannot_be_had_are_told_without_their_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("open.key");
+        fs::File::create_new(&key).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        let text = format!(
+            "{FILE}[ledger]\ndir = \"DIR\"\nmac_key = {{ file = \"DIR/open.key\" }}\n\
+             signing_key = {{ env = \"KEY\" }}\n"
+        );
+        // The ledger's directory may hold what a source's glob matches, but no segment of it.
+        let text = text.replace("DIR/*", "DIR/*.ndjson");
+        let found = told(dir.path(), &text, &[("KEY", "hunter2")]).join("\n");
+        assert!(found.contains("mac_key: ") && found.contains("chmod 600"), "{found}");
+        assert!(found.contains("signing_key: ") && found.contains("64 hex digits"), "{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+        let found = told(dir.path(), &text, &[]).join("\n");
+        assert!(found.contains("environment variable KEY is not set"), "{found}");
+    }
+
+    #[test]
+    fn an_address_in_use_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let text = format!("{FILE}[ledger]\ndir = \"DIR/l\"\n[admin]\nlisten = \"{address}\"\n");
+        let found = told(dir.path(), &text, &[]).join("\n");
+        assert!(found.contains(&format!("admin.listen: {address} is in use")), "{found}");
+        drop(taken);
+        assert!(listenable("192.0.2.1:1".parse().unwrap()).unwrap_err().contains("this machine"));
+    }
+
+    #[test]
+    fn a_denial_tells_whose_it_is_and_who_we_are() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o750)).unwrap();
+        let us = rustix::process::geteuid().as_raw();
+        let said = denied(dir.path(), "writing", &io::ErrorKind::PermissionDenied.into());
+        assert!(said.contains(&format!("mode 0750 owner {us}:")), "{said}");
+        assert!(said.contains(&format!("we are {us}:")), "{said}");
+    }
+
+    #[test]
+    fn a_glob_is_looked_for_where_it_is_fixed() {
+        for (glob, directory) in [
+            ("/var/log/app/*.ndjson", "/var/log/app"),
+            ("/var/*/app/x", "/var"),
+            ("requests/*", "requests"),
+            ("*.ndjson", "."),
+            ("/[ab]", "/"),
+        ] {
+            assert_eq!(directory_of(glob), Path::new(directory), "{glob}");
+        }
     }
 }

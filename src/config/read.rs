@@ -5,7 +5,8 @@
 //! only definition of what is accepted.
 
 use super::{
-    node::{Fault, Kind, Node},
+    fault::Fault,
+    node::{Kind, Node},
     places::join,
     problem::{Level, Part, Report, did_you_mean, may_be_secret},
 };

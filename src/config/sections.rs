@@ -2,7 +2,8 @@
 
 use super::{
     Shutdown,
-    node::{Kind, Node, fields},
+    fault::fields,
+    node::{Kind, Node},
     problem::{Level, Part, Report, did_you_mean},
     read::{Section, quote, read, table, unknown_key},
 };

@@ -3,6 +3,8 @@
 mod redact;
 mod sources;
 
+pub(super) use sources::{READS_LEDGER, reads_ledger};
+
 use super::{
     Shutdown,
     problem::{Level, Report, may_be_secret},
@@ -109,7 +111,7 @@ impl Check<'_> {
         let hex = |part: &str| part.len() >= 32 && part.bytes().all(|b| b.is_ascii_hexdigit());
         let path = &format!("{path}.{kind}");
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if hex(&name) {
+        if hex(&name) || name.starts_with("sk-") {
             let message = "looks like the secret itself; name the place where it is kept, and \
                 replace the secret, since it has been written down";
             self.wrong(path, message);

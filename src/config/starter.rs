@@ -18,7 +18,7 @@ version = 1
 dir = {ledger}
 # Name of the application; the ledger's stream is named after it.
 service = "veritail"
-# Keys are looked for in {ledger} under keys/ unless they are named here:
+# Keys are looked for in keys/ under that directory unless they are named here:
 # mac_key = {{ credential = "mac.key" }}
 # signing_key = {{ credential = "signing.key" }}
 

@@ -22,6 +22,10 @@ const WITHIN_DIRECTORY: glob::MatchOptions = glob::MatchOptions {
     require_literal_leading_dot: false,
 };
 
+/// What to say of a glob that matches the ledger's own segments.
+pub(in crate::config) const READS_LEDGER: &str = "would read the ledger's own segments and feed \
+    them back; name the application's files more closely, or move ledger.dir";
+
 /// What only one source may have, and the path of the one that has it.
 #[derive(Default)]
 struct Taken {
@@ -110,9 +114,7 @@ impl Check<'_> {
                 );
             }
             if ledger.is_some_and(|ledger| reads_ledger(&pattern, &ledger.dir)) {
-                let message = "would read the ledger's own segments and feed them back; name the \
-                    application's files more closely, or move ledger.dir";
-                self.wrong(&path, message);
+                self.wrong(&path, READS_LEDGER);
             }
         }
         for (index, text) in file.exclude.iter().enumerate() {
@@ -150,7 +152,8 @@ impl Check<'_> {
             );
         } else if length > LONGEST_SOCKET_PATH {
             let message = format!(
-                "is {length} bytes long; the system accepts at most {LONGEST_SOCKET_PATH} for a socket"
+                "is {length} bytes long; the system accepts at most {LONGEST_SOCKET_PATH} for a \
+                 socket"
             );
             self.wrong(&socket, message);
         } else if let Some(other) = taken.sockets.insert(unix.path.clone(), path.to_owned()) {
@@ -158,7 +161,8 @@ impl Check<'_> {
         }
         if unix.mode.0 & 0o222 == 0 {
             let message = format!(
-                "{:04o} lets nobody connect, which takes the right to write; accepted: such as \"0660\"",
+                "{:04o} lets nobody connect, which takes the right to write; accepted: \
+                 such as \"0660\"",
                 unix.mode.0
             );
             self.wrong(&format!("{path}.mode"), message);
@@ -173,8 +177,8 @@ impl Check<'_> {
 }
 
 /// Whether a glob would match a segment of the ledger in `dir`.
-fn reads_ledger(pattern: &glob::Pattern, dir: &Path) -> bool {
-    let segment = dir.join("audit_2026-01-01.jsonl");
+pub(in crate::config) fn reads_ledger(pattern: &glob::Pattern, dir: &Path) -> bool {
+    let segment = dir.join("audit_2026-01-01.00000001.jsonl");
     let plain = |path: &Path| path.components().collect::<PathBuf>();
     let pattern = glob::Pattern::new(&plain(Path::new(pattern.as_str())).to_string_lossy());
     pattern.is_ok_and(|pattern| pattern.matches_path_with(&plain(&segment), WITHIN_DIRECTORY))
