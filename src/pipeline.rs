@@ -72,11 +72,15 @@ pub enum Ended {
 /// Reads the config again.
 pub type Reload<'a> = dyn Fn() -> Result<Config, Vec<Problem>> + 'a;
 
-/// Runs the daemon until it is told to stop, or until every source has ended.
+/// Runs the daemon until it is told to stop, or until every source has ended; `ready` is called
+/// once when records are accepted.
 ///
 /// # Errors
 /// When something cannot be opened at the start, or when the end is not durable.
-pub fn run(config: Config, reload: &Reload<'_>) -> Result<Ended, Error> {
+pub fn run(
+    config: Config,
+    (reload, ready): (&Reload<'_>, &dyn Fn()),
+) -> Result<Ended, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -86,6 +90,7 @@ pub fn run(config: Config, reload: &Reload<'_>) -> Result<Ended, Error> {
         let mut events = shutdown::events().map_err(|e| Error::System("handle signals", e))?;
         let systemd = Systemd::new(|name| std::env::var(name).ok());
         let mut daemon = Daemon::start(config, systemd).await?;
+        ready();
         let first = daemon.serve(&mut events, reload).await;
         daemon.drain(first, &mut events).await
     });
