@@ -24,7 +24,7 @@ mod warnings;
 pub use effective::{effective, to_toml};
 pub use places::Origin;
 pub use problem::{Level, Problem, to_json};
-pub use starter::starter;
+pub use starter::{demo, starter};
 pub use warnings::warnings;
 
 use crate::{ledger, redact, secret::Environment, sources, telemetry, units::Span};

@@ -6,8 +6,9 @@ use std::path::Path;
 /// The commented config that `veritail init DIR` writes: all in `dir`, nothing on the network.
 /// `dir` must be UTF-8, as every path in a config; another one is written as near as can be.
 #[must_use]
-pub fn starter(dir: &Path) -> String {
+pub fn starter(dir: &Path, service: &str) -> String {
     let [ledger, socket, files] = paths(dir);
+    let service = text(service);
     format!(
         r#"# veritail: what it reads, what it keeps, where the ledger is.
 # Check it with `veritail check -c FILE`; see every value in force with `veritail config -c FILE`.
@@ -17,7 +18,7 @@ version = 1
 [ledger]
 dir = {ledger}
 # Name of the application; the ledger's stream is named after it.
-service = "veritail"
+service = {service}
 # Keys are looked for in keys/ under that directory unless they are named here:
 # mac_key = {{ credential = "mac.key" }}
 # signing_key = {{ credential = "signing.key" }}
@@ -79,6 +80,36 @@ paths = [{files}, "requests/*.ndjson"]
 
 [redact]
 content = "hash"
+"#
+    )
+}
+
+/// The config of `veritail demo`: as the [`embedded`] one, but the ledger in a directory of its own
+/// and scrubbed texts kept, so that there is something to see.
+#[must_use]
+pub fn demo(dir: &Path) -> String {
+    let [_, socket, files] = paths(dir);
+    let ledger = text(&dir.join("ledger").to_string_lossy());
+    format!(
+        r#"version = 1
+
+[ledger]
+dir = {ledger}
+service = "demo"
+
+[[source]]
+name = "ingest"
+type = "unix"
+path = {socket}
+mode = "0600"
+
+[[source]]
+name = "requests"
+type = "file"
+paths = [{files}]
+
+[redact]
+content = "redacted"
 "#
     )
 }

@@ -116,7 +116,7 @@ fn of_the_environment_only_what_references_need_is_kept() {
 fn what_veritail_writes_it_also_reads() {
     for dir in ["./veritail-data", "/srv/a b/[x]*?", "/tmp/\"quoted\\'", "/tmp/new\nline", "é"] {
         let dir = Path::new(dir);
-        let begun = load_text("starter", &starter(dir), &environment(&[])).unwrap();
+        let begun = load_text("starter", &starter(dir, "veritail"), &environment(&[])).unwrap();
         let alone = embedded(dir, &environment(&[])).unwrap();
         for config in [&begun, &alone] {
             assert_eq!(config.ledger.dir, dir);
