@@ -11,3 +11,4 @@ pub mod secret;
 pub mod sources;
 pub mod telemetry;
 pub mod units;
+pub mod verify;
