@@ -30,7 +30,10 @@ impl Files {
         let archives = self.archives(listing);
         let here: HashSet<_> = archives.iter().map(|(_, stamp)| stamp.key).collect();
         self.scans.retain(|key, _| here.contains(key));
-        for gone in std::mem::take(&mut self.orphans) {
+        let mut orphans = std::mem::take(&mut self.orphans);
+        // Of several that an archive could hold, it belongs to the one that was read furthest.
+        orphans.sort_by_key(|gone| std::cmp::Reverse(gone.mark.end));
+        for gone in orphans {
             match self.archive_of(&gone, &archives) {
                 Found::Yes(path, stamp) => {
                     let mut reading = gone.reading();
@@ -93,6 +96,7 @@ impl Files {
             match self.scan(path, stamp) {
                 Some(scan) if scan.head == Some(gone.id.head) => {
                     match holds_mark(path, &scan, &gone.mark) {
+                        Ok(true) if self.is_read_further(gone, path, &scan) => {}
                         Ok(true) => return Found::Yes(path.clone(), *stamp),
                         Ok(false) if scan.rest != Rest::Incomplete => {}
                         _ => perhaps = Found::Perhaps(path.clone(), *stamp),
@@ -103,6 +107,16 @@ impl Files {
             }
         }
         perhaps
+    }
+
+    /// Whether the archive is of a file that is being read, and further than what is gone was: the
+    /// latter was a copy, or what the former was copied from.
+    fn is_read_further(&self, gone: &Gone, path: &Path, scan: &Scan) -> bool {
+        let same =
+            |tail: &&super::Tail| tail.base == gone.base && tail.reading.head == Some(gone.id.head);
+        let mut marks = self.tails.values().filter(same).filter_map(|tail| tail.reading.mark);
+        marks
+            .any(|mark| mark.end >= gone.mark.end && holds_mark(path, scan, &mark).unwrap_or(false))
     }
 
     /// What an archive holds; each version of it is decompressed for this once.

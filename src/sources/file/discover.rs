@@ -13,15 +13,15 @@ use std::ffi::OsString;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A stamp younger than this when it was taken may hide a change. The coarsest file systems in use
 /// keep whole seconds.
 const YOUNG: i128 = 1_100_000_000;
-/// Listing takes at most one part in this of the time, once it takes long.
+/// Listing takes at most one part in this of the time, once the names are many.
 const SHARE: u32 = 10;
-/// A listing that took less is repeated as often as asked.
-const LONG: Duration = Duration::from_millis(20);
+/// Fewer names than this are listed as often as asked.
+const MANY: usize = 10_000;
 /// A dot file is matched only by a dot, and `*` stays within its directory, as in a shell.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
@@ -144,7 +144,8 @@ impl Globs {
             listing.dirs.push(dir);
         }
         let took = clock::monotonic().duration_since(begun);
-        self.not_before = (took > LONG).then(|| clock::monotonic() + took * SHARE);
+        let names: usize = listing.dirs.iter().map(|dir| dir.names.len()).sum();
+        self.not_before = (names > MANY).then(|| clock::monotonic() + took * SHARE);
         listing
     }
 

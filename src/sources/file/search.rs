@@ -183,6 +183,15 @@ impl Files {
             };
             if let Some(positions) = self.known.remove(&key) {
                 match self.resume(&path, &positions) {
+                    // Another file has the inode, at a path that no glob wants: it was never ours,
+                    // and is judged as any rotation is.
+                    Ok(reading) if reading.mark.is_none() && !self.globs.matches(&path) => {
+                        let unlike = |gone: &Gone| self.orphans.iter().all(|o| o.id != gone.id);
+                        let gone: Vec<Gone> =
+                            positions.iter().map(Gone::from).filter(unlike).collect();
+                        self.orphans.extend(gone);
+                        self.globs.force();
+                    }
                     Ok(reading) => fresh.push(Fresh { path, stamp, reading }),
                     Err(error) => {
                         self.shared.warnings.unreadable(&path, &error);
@@ -201,7 +210,7 @@ impl Files {
     }
 
     /// Goes on in a file that has positions, if it still is what it was. The positions that it
-    /// disproves belong to files that are gone.
+    /// disproves belong to files that are gone; with the same head it was rewritten in place.
     fn resume(&mut self, path: &Path, positions: &[Position]) -> io::Result<Reading> {
         let mut archive = if is_gzip(path) { Some(super::archives::open(path)?) } else { None };
         let file = identity::open(path)?;
@@ -217,9 +226,7 @@ impl Files {
             let same_head = head.map_or(mark.start == 0, |head| head == position.span.id.head);
             if same_head && mark.matches(&mut read)? {
                 reading = Reading::after(position);
-            } else if head.is_none_or(|head| head == position.span.id.head)
-                && reading.mark.is_none()
-            {
+            } else if head == Some(position.span.id.head) && reading.mark.is_none() {
                 reading.before = Some((position.span.id, mark));
             } else {
                 self.orphans.push(Gone::from(position));
@@ -289,33 +296,42 @@ impl Files {
         Some(Fresh { path, stamp, reading })
     }
 
-    /// Compares an unknown rotation with all that was read under the same base.
+    /// Compares an unknown rotation with all that was read under the same base. Of several files
+    /// that it could be a copy of, it is one of that which was read furthest.
     fn judge(&mut self, path: &Path, stamp: &Stamp, base: &Path) -> io::Result<Judged> {
         let file = identity::open(path)?;
         let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
         let Some(head) = identity::read_head(read)? else { return Ok(Judged::Wait) };
-        for tail in self.tails.values_mut().filter(|tail| tail.base == *base) {
-            if let Some((_, mark)) = tail.reading.before.filter(|(id, _)| id.head == head)
-                && mark.matches(read)?
-            {
-                tail.reading.before = None;
-                return Ok(Judged::Copy(head, mark));
-            }
+        let mut marks: Vec<(Mark, Option<u64>, bool)> = Vec::new();
+        for (number, tail) in self.tails.iter().filter(|(_, tail)| tail.base == *base) {
             // One that was found but not read yet can be copied too.
             if tail.reading.head.is_none() && head_at(&tail.at) == Some(head) {
                 return Ok(Judged::Wait);
             }
+            let before = tail.reading.before.filter(|(id, _)| id.head == head);
+            marks.extend(before.map(|(_, mark)| (mark, Some(*number), false)));
             let live = tail.reading.mark.filter(|_| tail.reading.head == Some(head));
-            if let Some(mark) = live
-                && (stamp.size < mark.end || mark.matches(read)?)
-            {
+            marks.extend(live.map(|mark| (mark, None, true)));
+        }
+        let gone = self.orphans.iter().chain(&self.tombs);
+        let gone = gone.filter(|gone| gone.base == *base && gone.id.head == head);
+        marks.extend(gone.map(|gone| (gone.mark, None, false)));
+        // The furthest first; of two that are as far, the one that is being read.
+        marks.sort_by_key(|(mark, _, live)| (std::cmp::Reverse(mark.end), !live));
+        for (mark, before, live) in marks {
+            if live && stamp.size < mark.end {
                 return Ok(Judged::Wait);
             }
-        }
-        for gone in self.orphans.iter().chain(&self.tombs) {
-            if gone.base == *base && gone.id.head == head && gone.mark.matches(read)? {
-                return Ok(Judged::Copy(head, gone.mark));
+            if !mark.matches(read)? {
+                continue;
             }
+            if live {
+                return Ok(Judged::Wait);
+            }
+            if let Some(tail) = before.and_then(|number| self.tails.get_mut(&number)) {
+                tail.reading.before = None;
+            }
+            return Ok(Judged::Copy(head, mark));
         }
         Ok(Judged::New)
     }
