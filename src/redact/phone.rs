@@ -31,7 +31,7 @@ pub(super) fn find(site: &Site<'_>, run: &Run, first: usize) -> Option<Range<usi
 fn international(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
     let first = groups.first()?;
     let start = first.start - 1;
-    if site.before(start).is_ascii_alphanumeric() {
+    if site.before(start).is_ascii_alphanumeric() && !site.escaped(start) {
         return None;
     }
     let most = (1..=groups.len().min(GROUPS)).rev();
@@ -76,7 +76,7 @@ fn north_american(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
         return None;
     }
     let first = groups.first()?;
-    let paren = !prefixed && site.before(first.start) == b'(';
+    let paren = first.gap == Gap::Close && site.before(first.start) == b'(';
     let start = if paren { first.start - 1 } else { first.start };
     let spaced = area.gap == Gap::Space && exchange.gap == Gap::Space;
     let formatted = match (area.gap, exchange.gap) {
@@ -97,7 +97,7 @@ fn north_american(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
 /// Seven to thirteen digits in any groups, where a word says that they are a telephone number.
 fn national(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
     let first = groups.first()?;
-    let paren = site.before(first.start) == b'(';
+    let paren = first.gap == Gap::Close && site.before(first.start) == b'(';
     let start = if paren { first.start - 1 } else { first.start };
     if !site.opens(start) || site.before(start) == b'-' || !site.opens(first.start) {
         return None;
