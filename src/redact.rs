@@ -179,6 +179,12 @@ impl Redactor {
         self.names.get(rule.index()).map_or("", |named| &named.label)
     }
 
+    /// [`Redactor::kind`] of the rule with that number; empty for a number that no rule has.
+    #[must_use]
+    pub fn kind_at(&self, rule: usize) -> &str {
+        u16::try_from(rule).map_or("", |rule| self.kind(RuleId(rule)))
+    }
+
     /// What a hit counts as: `EMAIL`. Several rules may share a kind.
     #[must_use]
     pub fn kind(&self, rule: RuleId) -> &str {
