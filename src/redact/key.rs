@@ -3,8 +3,11 @@
 use super::site::Site;
 use std::ops::Range;
 
-/// Bytes of a key, at most; what goes on beyond is no key of any vendor.
+/// Bytes of a key that are looked at to tell whether it is one; if so, all of it is taken.
 const LONGEST: usize = 512;
+
+/// Bytes of a user's name and password in a URL, at most.
+const USERINFO: usize = 192;
 
 /// Bytes of a part of a JSON Web Token, at most.
 const LONGEST_PART: usize = 4096;
@@ -55,7 +58,11 @@ impl Key {
             Body::Upper => !rest.get(len).is_some_and(u8::is_ascii_alphanumeric),
             Body::Alnum | Body::Token | Body::Jwt => true,
         };
-        (len >= self.min && convincing).then(|| start..start + self.prefix.len() + len)
+        if len < self.min || !convincing {
+            return None;
+        }
+        let beyond = rest.get(len..)?.iter().take_while(|byte| self.body.has(**byte)).count();
+        Some(start..start + self.prefix.len() + len + beyond)
     }
 
     /// Whether `start` is inside a longer word. A token is no token inside another's base64url: that
@@ -77,6 +84,20 @@ impl Body {
             Body::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
         }
     }
+}
+
+/// The password in `scheme://user:password@host`, for the `@` at `at`.
+pub(super) fn url_password(site: &Site<'_>, at: usize) -> Option<Range<usize>> {
+    let floor = site.floor().max(at.saturating_sub(USERINFO));
+    let before = site.bytes.get(floor..at)?;
+    // Nothing of these stands in what precedes the host, unless it is encoded; and a placeholder is
+    // no password.
+    let foreign = |byte: &u8| byte.is_ascii_whitespace() || b"/@[]<>{}$*\"'`|".contains(byte);
+    let start = floor + before.iter().rposition(foreign)? + 1;
+    let colon = site.bytes.get(start..at)?.iter().position(|byte| *byte == b':')?;
+    let password = start + colon + 1..at;
+    let url = start >= floor + 3 && site.bytes.get(start - 3..start) == Some(&b"://"[..]);
+    (url && !password.is_empty()).then_some(password)
 }
 
 /// Length of what is left of a token after its `eyJ`.

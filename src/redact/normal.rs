@@ -16,15 +16,15 @@ pub(super) struct Normal {
     parts: Vec<Part>,
 }
 
-/// A stretch of the copy.
+/// A stretch of the copy, in which every byte stands for as many bytes of the original.
 #[derive(Debug)]
 struct Part {
     /// Where it begins in the copy.
     at: usize,
     /// Where it began in the original.
     origin: usize,
-    /// How many bytes of the original became its one byte; 0 when it was copied byte by byte.
-    replaced: usize,
+    /// Bytes of the original for each of its bytes; 1 where it was copied.
+    step: usize,
 }
 
 impl Normal {
@@ -45,7 +45,7 @@ impl Normal {
             let Some((len, plain)) = plain(bytes.get(at..).unwrap_or_default()) else { continue };
             normal.copy(text, copied..at);
             if let Some(plain) = plain {
-                normal.parts.push(Part { at: normal.text.len(), origin: at, replaced: len });
+                normal.part_from(at, len);
                 normal.text.push(char::from(plain));
             }
             copied = at + len;
@@ -64,25 +64,33 @@ impl Normal {
 
     /// Where a non-empty `range` of the copy was in the original.
     pub(super) fn original(&self, range: Range<usize>) -> Range<usize> {
-        let start = self.part(range.start);
+        let first = self.part(range.start);
         let last = self.part(range.end.saturating_sub(1));
-        let end = match last.replaced {
-            0 => last.origin + (range.end - last.at),
-            replaced => last.origin + replaced,
-        };
-        start.origin + (range.start - start.at)..end
+        let start = first.origin + (range.start - first.at) * first.step;
+        start..last.origin + (range.end - last.at) * last.step
     }
 
     /// The part that holds the byte `at` of the copy.
     fn part(&self, at: usize) -> &Part {
-        const NONE: Part = Part { at: 0, origin: 0, replaced: 0 };
+        const FIRST: Part = Part { at: 0, origin: 0, step: 1 };
         let after = self.parts.partition_point(|part| part.at <= at);
-        self.parts.get(after.wrapping_sub(1)).unwrap_or(&NONE)
+        self.parts.get(after.wrapping_sub(1)).unwrap_or(&FIRST)
+    }
+
+    /// Lets what is appended next come from `origin`, in steps of `step`. A part that goes on just
+    /// so is continued: a text of full-width letters is one part.
+    fn part_from(&mut self, origin: usize, step: usize) {
+        let at = self.text.len();
+        let goes_on =
+            |last: &Part| last.step == step && last.origin + (at - last.at) * step == origin;
+        if !self.parts.last().is_some_and(goes_on) {
+            self.parts.push(Part { at, origin, step });
+        }
     }
 
     fn copy(&mut self, text: &str, range: Range<usize>) {
         if !range.is_empty() {
-            self.parts.push(Part { at: self.text.len(), origin: range.start, replaced: 0 });
+            self.part_from(range.start, 1);
             self.text.push_str(text.get(range).unwrap_or_default());
         }
     }

@@ -234,30 +234,31 @@ impl Pass<'_, '_> {
         let run = Run::at(self.bytes, at);
         let (judged, on) = run.judged();
         for group in 0..judged {
-            let numbers = self.triggers.numbers.iter();
-            let hit = numbers
-                .filter_map(|(id, find)| Some((*id, find(&site, &run, group)?)))
-                .find(|(_, range)| !self.inside_mail(&site, range));
+            let mut numbers = self.triggers.numbers.iter();
+            let hit = numbers.find_map(|(id, find)| Some((*id, find(&site, &run, group)?)));
             if let Some((rule, range)) = hit {
+                let (rule, range) = self.mail_around(&site, &range).unwrap_or((rule, range));
                 return self.found(rule, range);
             }
         }
         on
     }
 
-    /// Whether an address begins no later than `range` and takes it in: then it is the address that
-    /// is found.
-    fn inside_mail(&self, site: &Site<'_>, range: &Range<usize>) -> bool {
+    /// The address that begins no later than `range` and takes it in, if there is one. It is found
+    /// at once: were it left to its `@`, a key on the way there could cut it.
+    fn mail_around(&self, site: &Site<'_>, range: &Range<usize>) -> Option<(RuleId, Range<usize>)> {
         let local = |byte: &u8| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'')
         };
-        let rest = site.bytes.get(range.end..).unwrap_or_default();
+        let rest = site.bytes.get(range.end..)?;
         let at = range.end + rest.iter().take(64).take_while(|byte| local(byte)).count();
-        site.at(at) == b'@'
-            && self
-                .triggers
-                .at
-                .iter()
-                .any(|(_, find)| find(site, at).is_some_and(|mail| mail.start <= range.start))
+        if site.at(at) != b'@' {
+            return None;
+        }
+        let mut found = self.triggers.at.iter();
+        found.find_map(|(id, find)| {
+            let mail = find(site, at).filter(|mail| mail.start <= range.start)?;
+            Some((*id, mail))
+        })
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn find(site: &Site<'_>, run: &Run, first: usize) -> Option<Range<usi
 fn international(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
     let first = groups.first()?;
     let start = first.start - 1;
-    if site.before(start).is_ascii_alphanumeric() {
+    if site.before(start).is_ascii_alphanumeric() && !site.escaped(start) {
         return None;
     }
     let most = (1..=groups.len().min(GROUPS)).rev();
@@ -47,7 +47,7 @@ fn international(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
 fn dialable(digits: &Digits) -> bool {
     let len = digits.values().len();
     match digits.values() {
-        [1, area, _, _, exchange, ..] => len == 11 && *area >= 2 && *exchange >= 2,
+        [1, area, ..] => len == 11 && *area >= 2,
         _ => (8..=15).contains(&len) && is_country(digits),
     }
 }
@@ -76,7 +76,7 @@ fn north_american(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
         return None;
     }
     let first = groups.first()?;
-    let paren = !prefixed && site.before(first.start) == b'(';
+    let paren = first.gap == Gap::Close && site.before(first.start) == b'(';
     let start = if paren { first.start - 1 } else { first.start };
     let spaced = area.gap == Gap::Space && exchange.gap == Gap::Space;
     let formatted = match (area.gap, exchange.gap) {
@@ -97,7 +97,7 @@ fn north_american(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
 /// Seven to thirteen digits in any groups, where a word says that they are a telephone number.
 fn national(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
     let first = groups.first()?;
-    let paren = site.before(first.start) == b'(';
+    let paren = first.gap == Gap::Close && site.before(first.start) == b'(';
     let start = if paren { first.start - 1 } else { first.start };
     if !site.opens(start) || site.before(start) == b'-' || !site.opens(first.start) {
         return None;
@@ -108,24 +108,27 @@ fn national(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
         (7..=GROUPED_DIGITS).contains(&total(taken))
             && joinable(taken)
             && closes(site, end)
-            && !like_a_date_or_address(taken)
+            && !like_another(site, taken)
     })?;
     let end = taken.last()?.end;
     let bare = taken.len() == 1;
-    // Seconds and milliseconds since 1970, and numbers within identifiers.
+    // Seconds and milliseconds since 1970.
     let epoch = bare && matches!(first.len(), 10 | 13) && site.at(first.start) == b'1';
-    let inside = bare && site.at(end) == b'-';
-    if epoch || inside || site.denied(start, OTHER_IDS) {
+    if epoch || site.in_iban(start) || site.denied(start, OTHER_IDS) {
         return None;
     }
-    PHONE.near(site, start).then_some(start..end)
+    // A bare number before a dash is part of an identifier, unless the word is behind the dash.
+    let inside = bare && site.at(end) == b'-';
+    let told = site.called_behind(end) || (!inside && PHONE.near(site, start));
+    told.then_some(start..end)
 }
 
-/// `2026-11-22`, `22.11.2026`, `192.168.100.200`.
-fn like_a_date_or_address(groups: &[Group]) -> bool {
+/// `2026-11-22`, `22.11.2026`, `192.168.100.200`; and `95-6738472`, a US employer's number.
+fn like_another(site: &Site<'_>, groups: &[Group]) -> bool {
     match groups {
         [a, b, c, ..] if (a.len(), b.len(), c.len()) == (4, 2, 2) && a.gap != Gap::Space => true,
         [a, b, c] if (a.len(), b.len(), c.len()) == (2, 2, 4) && a.gap != Gap::Space => true,
+        [a, b] if (a.len(), b.len(), a.gap) == (2, 7, Gap::Dash) => site.at(a.start) != b'0',
         [a, b, c, _] => [a, b, c].iter().all(|group| group.gap == Gap::Dot),
         _ => false,
     }

@@ -4,7 +4,7 @@
 
 use super::{
     card, email,
-    key::{Body, Key},
+    key::{self, Body, Key},
     phone,
     run::Run,
     site::Site,
@@ -53,6 +53,7 @@ const fn key(name: &'static str, prefix: &'static str, body: Body, min: usize) -
 /// secret scanners. Lengths are lower bounds, well below what is issued today: a key that grew, or
 /// was cut by a log line, is still a key. Where two prefixes begin alike, the longer comes first.
 pub(super) static RULES: &[Rule] = &[
+    Rule { name: "url-password", kind: "API_KEY", detect: Detect::At(key::url_password) },
     Rule { name: "email", kind: "EMAIL", detect: Detect::At(email::find) },
     number("card", "CARD", card::find),
     number("ssn", "SSN", ssn::find),
@@ -83,7 +84,7 @@ pub(super) static RULES: &[Rule] = &[
     key("github-server-token", "ghs_", Body::Alnum, 20),
     key("github-refresh-token", "ghr_", Body::Alnum, 20),
     key("github-fine-grained-token", "github_pat_", Body::MixedToken, 20),
-    key("gitlab-token", "glpat-", Body::MixedToken, 16),
+    key("gitlab-token", "glpat-", Body::Token, 20),
     key("slack-bot-token", "xoxb-", Body::MixedToken, 16),
     key("slack-user-token", "xoxp-", Body::MixedToken, 16),
     key("slack-app-token", "xapp-", Body::MixedToken, 16),

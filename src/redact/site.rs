@@ -8,6 +8,17 @@ use super::{Hit, Named};
 /// Bytes of text (labels counted as written) in which a context word must begin. About six words.
 const WINDOW: usize = 40;
 
+/// Countries with IBANs (ISO 13616 registry).
+const IBAN: &[[u8; 2]] = &[
+    *b"AD", *b"AE", *b"AL", *b"AT", *b"AZ", *b"BA", *b"BE", *b"BG", *b"BH", *b"BR", *b"BY", *b"CH",
+    *b"CR", *b"CY", *b"CZ", *b"DE", *b"DK", *b"DO", *b"EE", *b"EG", *b"ES", *b"FI", *b"FO", *b"FR",
+    *b"GB", *b"GE", *b"GI", *b"GL", *b"GR", *b"GT", *b"HR", *b"HU", *b"IE", *b"IL", *b"IQ", *b"IS",
+    *b"IT", *b"JO", *b"KW", *b"KZ", *b"LB", *b"LC", *b"LI", *b"LT", *b"LU", *b"LV", *b"LY", *b"MC",
+    *b"MD", *b"ME", *b"MK", *b"MR", *b"MT", *b"MU", *b"NI", *b"NL", *b"NO", *b"PK", *b"PL", *b"PS",
+    *b"PT", *b"QA", *b"RO", *b"RS", *b"RU", *b"SA", *b"SC", *b"SD", *b"SE", *b"SI", *b"SK", *b"SM",
+    *b"SN", *b"ST", *b"SV", *b"TL", *b"TN", *b"TR", *b"UA", *b"VA", *b"VG", *b"XK",
+];
+
 /// The surroundings of a candidate.
 pub(super) struct Site<'t> {
     /// The text in its plain form.
@@ -92,6 +103,29 @@ impl<'t> Site<'t> {
     /// Whether a single space and another number stand before `at`: part of a row of numbers.
     pub(super) fn follows_number(&self, at: usize) -> bool {
         self.before(at) == b' ' && self.before(at - 1).is_ascii_digit()
+    }
+
+    /// Whether groups of four, the first of them an IBAN's (`DE54`), lead to `at`. An IBAN's digits
+    /// pass for cards and telephone numbers.
+    pub(super) fn in_iban(&self, at: usize) -> bool {
+        let mut start = at;
+        // The longest IBAN has 34 characters: eight groups and two.
+        for _ in 0..8 {
+            if self.before(start) != b' ' || start < self.floor() + 5 {
+                return false;
+            }
+            start -= 5;
+            let Some([a, b, c, d]) = self.bytes.get(start..start + 4) else { return false };
+            let begins = !self.before(start).is_ascii_alphanumeric();
+            if begins && c.is_ascii_digit() && d.is_ascii_digit() && IBAN.contains(&[*a, *b]) {
+                return true;
+            }
+            let body = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+            if !(begins && [a, b, c, d].into_iter().all(body)) {
+                return false;
+            }
+        }
+        false
     }
 
     /// The stretches of text, nearest first, that lie within [`WINDOW`] before `at`, hits left out.
