@@ -2,6 +2,7 @@
 mod attacks;
 mod honest;
 mod maker;
+mod python;
 mod random;
 
 use super::{Finding, Kind, Report, Severity};
