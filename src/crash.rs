@@ -1,7 +1,7 @@
 //! Named places at which a test may kill the process, as `kill -9` would.
 //!
 //! Debug builds read `VERITAIL_CRASH=<point>:<n>` and die at the n-th passage of that point. In a
-//! release build [`point`] is empty.
+//! release build no point is ever due.
 
 /// After an entry's bytes were written to the segment, before they are synced.
 pub const AFTER_APPEND: &str = "after_append";
@@ -20,9 +20,20 @@ pub const RECOVERY_CUT: &str = "recovery_cut";
 /// After the compressed copy of a segment is in place, before the plain one goes.
 pub const COMPRESS_COPIED: &str = "compress_copied";
 
+/// In the middle of a group's bytes: the segment ends in a torn line.
+pub const MID_APPEND: &str = "mid_append";
+
 /// Dies here if the environment asks for it; see the module's page.
-#[cfg(debug_assertions)]
 pub fn point(name: &str) {
+    if is_due(name) {
+        now();
+    }
+}
+
+/// Whether this passage is the one at which the environment asks to die.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn is_due(name: &str) -> bool {
     use std::sync::{OnceLock, atomic::AtomicU64, atomic::Ordering};
     static PLAN: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
     let plan = PLAN.get_or_init(|| {
@@ -30,15 +41,19 @@ pub fn point(name: &str) {
         let (point, passage) = text.split_once(':')?;
         Some((point.to_owned(), AtomicU64::new(passage.parse().ok()?)))
     });
-    if let Some((point, left)) = plan
-        && point == name
-        && left.fetch_sub(1, Ordering::SeqCst) == 1
-    {
-        let me = rustix::process::getpid();
-        let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
-    }
+    plan.as_ref()
+        .is_some_and(|(point, left)| point == name && left.fetch_sub(1, Ordering::SeqCst) == 1)
 }
 
-/// Nothing, in a release build.
+/// Never, in a release build.
 #[cfg(not(debug_assertions))]
-pub fn point(_name: &str) {}
+#[must_use]
+pub fn is_due(_name: &str) -> bool {
+    false
+}
+
+/// Dies at once.
+pub fn now() {
+    let me = rustix::process::getpid();
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
+}

@@ -107,6 +107,19 @@ fn a_torn_end_is_cannot_conclude_until_it_is_recovered() {
     assert_eq!(maker.verify().exit_code(), 2);
 }
 
+/// What a crash leaves while a segment is being opened.
+#[test]
+fn a_segment_that_was_just_created_is_no_accusation() {
+    let mut maker = Maker::honest(1, 3);
+    maker.checkpoint("segment_close");
+    maker.open();
+    let first = maker.lines(3).remove(0);
+    expect(&maker.verify(), 0, &[]);
+    maker.lines(3).push(first[..50].to_vec());
+    expect(&maker.verify(), 2, &[(Kind::Torn, 3, 1, None)]);
+    assert_eq!(maker.verify_public().exit_code(), 2);
+}
+
 #[test]
 fn time_going_back_needs_a_reason() {
     let mut maker = Maker::honest(0, 3);
@@ -190,7 +203,7 @@ fn old_segments_may_go_when_a_retention_entry_says_so() {
 #[test]
 fn the_json_report_is_stable() {
     let report = Maker::honest(1, 2).verify();
-    let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
     for member in [
         "verdict",
         "exit",
@@ -213,7 +226,7 @@ fn the_json_report_is_stable() {
     assert_eq!((&json["verdict"], &json["exit"]), (&"intact".into(), &0.into()));
     let mut maker = Maker::honest(1, 2);
     maker.edit(1, 2, ("Zoë", "Zoé"));
-    let json: serde_json::Value = serde_json::from_str(&maker.verify().to_json().unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&maker.verify().to_json()).unwrap();
     let finding = &json["findings"][0];
     assert_eq!((&finding["finding"], &finding["severity"]), (&"EDITED".into(), &"tampered".into()));
     assert_eq!((&finding["line"], &finding["seq"]), (&2.into(), &1.into()));

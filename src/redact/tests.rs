@@ -1,0 +1,1 @@
+//! The redactor as a whole.

@@ -1,0 +1,417 @@
+//! Deciding what each path is: a file known already, a new one, a rotation, a copy, or gone.
+
+use super::discover::{Dir, Listing};
+use super::emit::Reading;
+use super::identity::{self, Head, Key, Mark, Stamp};
+use super::tail::{Place, Tail};
+use super::{Files, Gone, STEP, base_of, rotation};
+use crate::record::{FileId, FileSpan, Position};
+use crate::sources::{Closed, Output};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// File systems take their time from a clock that stands still between ticks, so a file can seem
+/// to be this many nanoseconds older than it is.
+const TICK: i128 = 20_000_000;
+/// Forgotten files remembered.
+const TOMBS: usize = 1024;
+
+/// A file about to be read.
+pub(super) struct Fresh {
+    pub(super) path: PathBuf,
+    pub(super) stamp: Stamp,
+    pub(super) reading: Reading,
+}
+
+/// What an unknown file turned out to be.
+enum Judged {
+    New,
+    /// The beginning of it was read elsewhere: go on after the mark.
+    Copy(Head, Mark),
+    /// It may be a copy that is still being made, or of a file that is read where it is.
+    Wait,
+}
+
+impl Files {
+    /// Looks at the directories if they changed, and brings the files being read up to date.
+    pub(super) fn discover(&mut self, out: &mut impl Output) -> Result<(), Closed> {
+        let moved = |(path, stamp): &(PathBuf, Option<Stamp>)| Stamp::at(path).ok() != *stamp;
+        if self.waiting.iter().any(moved) {
+            self.globs.force();
+        }
+        if !self.globs.is_stale() {
+            return Ok(());
+        }
+        self.waiting.clear();
+        let known = self.known.values().flatten().map(|position| Path::new(&*position.span.path));
+        let paths = self.tails.values().map(|tail| tail.at.as_path()).chain(known);
+        let gone = self.orphans.iter().map(|gone| Path::new(&*gone.name));
+        let extra: BTreeSet<PathBuf> =
+            paths.chain(gone).filter_map(|path| path.parent().map(Path::to_owned)).collect();
+        let listing = self.globs.list(extra, &mut self.shared.warnings);
+        let mut present = self.stat_matched(&listing);
+        self.search_moved(&listing, &mut present);
+        self.mark_missing(&listing, &present, out);
+        self.adopt_archives(&listing, out);
+        let fresh = self.judge_matched(present);
+        self.start_all(fresh);
+        let fresh = self.judge_siblings(&listing);
+        self.start_all(fresh);
+        self.listed = true;
+        Ok(())
+    }
+
+    /// Begins to read files, older rotations before newer ones.
+    fn start_all(&mut self, mut fresh: Vec<Fresh>) {
+        fresh.sort_by_cached_key(|fresh| {
+            let name = fresh.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (rotation::age_key(&name), fresh.stamp.mtime, name)
+        });
+        for file in fresh {
+            self.start(file);
+        }
+    }
+
+    /// The regular files that the globs match, each inode once, with all its paths.
+    fn stat_matched(&mut self, listing: &Listing) -> HashMap<Key, (Stamp, Vec<PathBuf>)> {
+        let mut present: HashMap<Key, (Stamp, Vec<PathBuf>)> = HashMap::new();
+        for path in &listing.matched {
+            let stamp = match Stamp::at(path) {
+                Ok(stamp) => stamp,
+                // Gone since the listing, or a link that leads nowhere.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    self.shared.warnings.unreadable(path, &error);
+                    continue;
+                }
+            };
+            if !stamp.regular {
+                self.shared.warnings.not_a_file(path);
+                continue;
+            }
+            // Sealed and searched for under the name of the file, not of a link that may move on.
+            let linked = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+            let real = linked.then(|| path.canonicalize().ok()).flatten();
+            let entry = present.entry(stamp.key).or_insert_with(|| (stamp, Vec::new()));
+            entry.1.push(real.unwrap_or_else(|| path.clone()));
+        }
+        present
+    }
+
+    /// Finds files that are being read, or were before a restart, under names that no glob matches.
+    fn search_moved(
+        &mut self,
+        listing: &Listing,
+        present: &mut HashMap<Key, (Stamp, Vec<PathBuf>)>,
+    ) {
+        let wanted =
+            self.index.keys().chain(self.known.keys()).filter(|key| !present.contains_key(key));
+        let inodes: HashSet<u64> = wanted.map(|(_, inode)| *inode).collect();
+        if inodes.is_empty() {
+            return;
+        }
+        for dir in &listing.dirs {
+            for (name, _) in dir.names.iter().filter(|(_, inode)| inodes.contains(inode)) {
+                let path = dir.path.join(name);
+                let Ok(stamp) = Stamp::at(&path) else { continue };
+                let ours =
+                    self.index.contains_key(&stamp.key) || self.known.contains_key(&stamp.key);
+                if stamp.regular && ours {
+                    present.entry(stamp.key).or_insert_with(|| (stamp, Vec::new())).1.push(path);
+                }
+            }
+        }
+    }
+
+    /// Notes where the files being read are now, and which are gone.
+    fn mark_missing(
+        &mut self,
+        listing: &Listing,
+        present: &HashMap<Key, (Stamp, Vec<PathBuf>)>,
+        out: &mut impl Output,
+    ) {
+        let now = self.shared.now;
+        let mut ended = Vec::new();
+        for (number, tail) in &mut self.tails {
+            let place = match present.get(&tail.key) {
+                // While it was closed, the inode was given to another file.
+                Some((stamp, _)) if tail.was_reborn(stamp) => None,
+                Some((_, paths)) => {
+                    if let (false, Some(path)) = (paths.contains(&tail.at), paths.first()) {
+                        tail.at.clone_from(path);
+                        tail.changed = now;
+                    }
+                    Some(Place::Here)
+                }
+                None => match tail.is_nameless() {
+                    Some(true) => Some(Place::Deleted),
+                    Some(false) => Some(Place::Elsewhere),
+                    None if is_gone(listing, &tail.at, tail.key) => None,
+                    None => Some(tail.place),
+                },
+            };
+            if place.is_some_and(|place| place != tail.place) {
+                tail.changed = now;
+            }
+            match place {
+                Some(place) => tail.place = place,
+                None => ended.push(*number),
+            }
+        }
+        for number in ended {
+            self.bury(number, out);
+        }
+        for (key, positions) in &mut self.known {
+            let gone = |position: &mut Position| {
+                !present.contains_key(key)
+                    && is_gone(listing, Path::new(&*position.span.path), *key)
+            };
+            let orphans = positions.extract_if(.., gone);
+            self.orphans.extend(orphans.map(|position| Gone::from(&position)));
+        }
+        self.known.retain(|_, positions| !positions.is_empty());
+    }
+
+    /// Which of the files that are there are new, and where reading them begins.
+    fn judge_matched(&mut self, present: HashMap<Key, (Stamp, Vec<PathBuf>)>) -> Vec<Fresh> {
+        let mut fresh = Vec::new();
+        for (key, (stamp, paths)) in present {
+            let Some(path) = paths.into_iter().next().filter(|_| !self.index.contains_key(&key))
+            else {
+                continue;
+            };
+            if let Some(positions) = self.known.remove(&key) {
+                match self.resume(&path, &positions) {
+                    Ok(reading) => fresh.push(Fresh { path, stamp, reading }),
+                    Err(error) => {
+                        self.shared.warnings.unreadable(&path, &error);
+                        self.known.insert(key, positions);
+                        self.waiting.push((path, None));
+                    }
+                }
+            } else if is_gzip(&path) && self.is_known_archive(&path, &stamp) {
+                self.waiting.push((path, Some(stamp)));
+            } else {
+                let reading = self.exhume(&path, key).unwrap_or_default();
+                fresh.push(Fresh { path, stamp, reading });
+            }
+        }
+        fresh
+    }
+
+    /// Goes on in a file that has positions, if it still is what it was. The positions that it
+    /// disproves belong to files that are gone.
+    fn resume(&mut self, path: &Path, positions: &[Position]) -> io::Result<Reading> {
+        let mut archive = if is_gzip(path) { Some(super::archives::open(path)?) } else { None };
+        let file = identity::open(path)?;
+        let mut read = |into: &mut [u8], at| match &mut archive {
+            Some(archive) => archive.read_at(into, at),
+            None => identity::read_at(&file, into, at),
+        };
+        let head = identity::read_head(&mut read)?;
+        let mut reading = Reading::default();
+        for position in positions {
+            let mark = Mark::of(&position.span);
+            // A torn only line gave its file a head although it has no LF.
+            let same_head = head.map_or(mark.start == 0, |head| head == position.span.id.head);
+            if same_head && mark.matches(&mut read)? {
+                reading = Reading::after(position);
+            } else if head.is_none_or(|head| head == position.span.id.head)
+                && reading.mark.is_none()
+            {
+                reading.before = Some((position.span.id, mark));
+            } else {
+                self.orphans.push(Gone::from(position));
+                self.globs.force();
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Goes on in a file that was thought to be gone and is back.
+    fn exhume(&self, path: &Path, key: Key) -> Option<Reading> {
+        let tomb = self.tombs.iter().rev().find(|gone| (gone.id.dev, gone.id.inode) == key)?;
+        let file = identity::open(path).ok()?;
+        let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
+        let same = identity::read_head(read).ok()? == Some(tomb.id.head);
+        (same && tomb.mark.matches(read).ok()?).then(|| tomb.reading())
+    }
+
+    /// Rotations of files that a glob wants which appeared, complete, between two listings or while
+    /// we were down: no glob matches them, and they were never read.
+    fn judge_siblings(&mut self, listing: &Listing) -> Vec<Fresh> {
+        let mut fresh = Vec::new();
+        let mut present = HashSet::new();
+        for dir in &listing.dirs {
+            for (name, _) in &dir.names {
+                let name = name.to_string_lossy();
+                let path = dir.path.join(&*name);
+                let base = base_of(&path);
+                if base == path || self.globs.excludes(&path) || !self.globs.matches(&base) {
+                    continue;
+                }
+                let wanted = self.globs.matches(&path) && !is_gzip(&path);
+                let Ok(stamp) = Stamp::at(&path) else { continue };
+                if !stamp.regular || self.index.contains_key(&stamp.key) || wanted {
+                    continue;
+                }
+                present.insert(stamp.key);
+                let sealed = self.newest.get(&base).map(|micros| i128::from(*micros) * 1000);
+                let later = self.listed || sealed.is_some_and(|sealed| stamp.mtime > sealed - TICK);
+                if !later {
+                    self.old.insert(stamp.key);
+                }
+                if later && !self.old.contains(&stamp.key) && !is_gzip(&path) {
+                    fresh.extend(self.judge_sibling(path, stamp, &base));
+                }
+            }
+        }
+        self.old.retain(|key| present.contains(key));
+        fresh
+    }
+
+    fn judge_sibling(&mut self, path: PathBuf, stamp: Stamp, base: &Path) -> Option<Fresh> {
+        let judged = self.judge(&path, &stamp, base).unwrap_or(Judged::Wait);
+        let reading = match judged {
+            Judged::New => Reading::default(),
+            Judged::Copy(head, mark) => Reading {
+                head: Some(head),
+                mark: Some(mark),
+                offset: mark.end,
+                ..Reading::default()
+            },
+            Judged::Wait => {
+                self.waiting.push((path, Some(stamp)));
+                return None;
+            }
+        };
+        Some(Fresh { path, stamp, reading })
+    }
+
+    /// Compares an unknown rotation with all that was read under the same base.
+    fn judge(&mut self, path: &Path, stamp: &Stamp, base: &Path) -> io::Result<Judged> {
+        let file = identity::open(path)?;
+        let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
+        let Some(head) = identity::read_head(read)? else { return Ok(Judged::Wait) };
+        for tail in self.tails.values_mut().filter(|tail| tail.base == *base) {
+            if let Some((_, mark)) = tail.reading.before.filter(|(id, _)| id.head == head)
+                && mark.matches(read)?
+            {
+                tail.reading.before = None;
+                return Ok(Judged::Copy(head, mark));
+            }
+            // One that was found but not read yet can be copied too.
+            if tail.reading.head.is_none() && head_at(&tail.at) == Some(head) {
+                return Ok(Judged::Wait);
+            }
+            let live = tail.reading.mark.filter(|_| tail.reading.head == Some(head));
+            if let Some(mark) = live
+                && (stamp.size < mark.end || mark.matches(read)?)
+            {
+                return Ok(Judged::Wait);
+            }
+        }
+        for gone in self.orphans.iter().chain(&self.tombs) {
+            if gone.base == *base && gone.id.head == head && gone.mark.matches(read)? {
+                return Ok(Judged::Copy(head, gone.mark));
+            }
+        }
+        Ok(Judged::New)
+    }
+
+    /// Begins to read a file, before the truncated one that it is a copy of.
+    pub(super) fn start(&mut self, file: Fresh) {
+        let key = file.stamp.key;
+        if self.index.contains_key(&key) {
+            return;
+        }
+        let mut tail = Tail::new(&file.path, key, file.reading, self.shared.now);
+        if self.stopping && !tail.is_compressed() {
+            tail.until = file.stamp.size;
+        }
+        let newer = self.tails.iter().find(|(_, other)| {
+            tail.base == other.base && tail.base != tail.at && other.at == other.base
+        });
+        let before = newer.and_then(|(newer, _)| {
+            (newer.saturating_sub(STEP - 1)..*newer).find(|free| !self.tails.contains_key(free))
+        });
+        let number = before.unwrap_or(self.next);
+        self.next = self.next.max(number + STEP);
+        self.index.insert(key, number);
+        self.tails.insert(number, tail);
+    }
+
+    /// Ends the reading of a file that is gone. Its position is kept until it is sure that it will
+    /// not come back compressed.
+    pub(super) fn bury(&mut self, number: u64, out: &mut impl Output) {
+        let Some(tail) = self.tails.remove(&number) else { return };
+        self.index.remove(&tail.key);
+        self.globs.force();
+        let (Some(id), Some(mark)) = (tail.id(), tail.reading.mark) else { return };
+        let size = if tail.has_rest() { tail.seen.map_or(0, |seen| seen.size) } else { mark.end };
+        let gone = Gone { id, name: tail.name, base: tail.base, mark, size };
+        if tail.reading.stands_for.is_some() {
+            self.forget(gone, out);
+        } else {
+            self.orphans.push(gone);
+        }
+    }
+
+    /// Tells that a position need not be kept, and what was lost with its file.
+    pub(super) fn forget(&mut self, gone: Gone, out: &mut impl Output) {
+        if gone.size > gone.mark.end {
+            let (path, id, start) = (gone.name.clone(), gone.id, gone.mark.end);
+            out.gap("deleted", &FileSpan { path, id, start, end: gone.size, crc: 0 });
+        }
+        out.forget(&gone.id);
+        self.tombs.push_back(gone);
+        if self.tombs.len() > TOMBS {
+            self.tombs.pop_front();
+        }
+    }
+}
+
+/// Whether a file that was not found is gone. It is only where its device is mounted and its
+/// directory can be read: an absent volume comes back, with the files on it.
+fn is_gone(listing: &Listing, path: &Path, key: Key) -> bool {
+    let readable = |dir: &&std::rc::Rc<Dir>| {
+        Some(dir.path.as_path()) == path.parent() && dir.dev == Some(key.0)
+    };
+    listing.dirs.iter().any(|dir| readable(&dir))
+        && !Stamp::at(path).is_ok_and(|stamp| stamp.key == key)
+}
+
+/// Head of the file that is at `path` now.
+fn head_at(path: &Path) -> Option<Head> {
+    let file = identity::open(path).ok()?;
+    identity::read_head(|into, at| identity::read_at(&file, into, at)).ok()?
+}
+
+/// Whether the name says gzip.
+pub(super) fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
+
+impl Gone {
+    /// Where reading goes on in another file with the same content.
+    pub(super) fn reading(&self) -> Reading {
+        let (head, mark) = (Some(self.id.head), Some(self.mark));
+        Reading { head, mark, offset: self.mark.end, ..Reading::default() }
+    }
+
+    /// The identity under which that reading goes on.
+    pub(super) fn key(&self) -> Key {
+        let FileId { dev, inode, .. } = self.id;
+        (dev, inode)
+    }
+}
+
+impl From<&Position> for Gone {
+    fn from(position: &Position) -> Self {
+        let name = position.span.path.clone();
+        let base = base_of(Path::new(&*name));
+        let (id, mark) = (position.span.id, Mark::of(&position.span));
+        Gone { id, name, base, mark, size: mark.end }
+    }
+}
