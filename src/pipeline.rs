@@ -77,10 +77,7 @@ pub type Reload<'a> = dyn Fn() -> Result<Config, Vec<Problem>> + 'a;
 ///
 /// # Errors
 /// When something cannot be opened at the start, or when the end is not durable.
-pub fn run(
-    config: Config,
-    (reload, ready): (&Reload<'_>, &dyn Fn()),
-) -> Result<Ended, Error> {
+pub fn run(config: Config, (reload, ready): (&Reload<'_>, &dyn Fn())) -> Result<Ended, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -251,7 +248,8 @@ impl Daemon {
     }
 
     async fn try_reload(&mut self, reload: &Reload<'_>) -> Result<(), Vec<String>> {
-        let new = reload().map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let new =
+            reload().map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let fixed = [
             ("[ledger]", new.ledger == self.config.ledger),
             ("[admin]", new.admin == self.config.admin),
@@ -260,7 +258,9 @@ impl Daemon {
         let changed: Vec<String> = fixed
             .iter()
             .filter(|(_, same)| !same)
-            .map(|(section, _)| format!("{section} cannot change while the daemon runs: restart it"))
+            .map(|(section, _)| {
+                format!("{section} cannot change while the daemon runs: restart it")
+            })
             .collect();
         if !changed.is_empty() {
             return Err(changed);
@@ -384,8 +384,11 @@ fn announce(ledger: &Ledger, recovered: &Recovered, config: &Config) {
         tracing::info!(%dir, stream = ledger.stream(), "ledger opened");
     }
     if let Some(torn) = &recovered.torn {
-        tracing::warn!(bytes = torn.bytes, copy = torn.file,
-            "the last run ended in the middle of a line; it was cut, kept and sealed as recovery");
+        tracing::warn!(
+            bytes = torn.bytes,
+            copy = torn.file,
+            "the last run ended in the middle of a line; it was cut, kept and sealed as recovery"
+        );
     }
 }
 
@@ -398,8 +401,11 @@ fn given(config: &Config) -> Result<Given, Error> {
         match reference.clone().or(credential) {
             None => Ok(None),
             Some(SecretRef::Env(variable)) => {
-                tracing::warn!(variable, "a key in the environment can be read by every process \
-                    of this user; a file or a systemd credential is better");
+                tracing::warn!(
+                    variable,
+                    "a key in the environment can be read by every process \
+                    of this user; a file or a systemd credential is better"
+                );
                 SecretRef::Env(variable).resolve_key(&config.environment).map(|key| Some(*key))
             }
             Some(reference) => {

@@ -207,8 +207,7 @@ mod tests {
     #[test]
     fn what_is_not_touched_keeps_its_spelling() {
         let line = r#"{ "id":"gen-1793000000-abcdefghij0123456789","n": 1.50e1,"p":"\u0061 b"}"#;
-        let expected =
-            r#"{"id":"gen-1793000000-abcdefghij0123456789","n":1.50e1,"p":"\u0061 b"}"#;
+        let expected = r#"{"id":"gen-1793000000-abcdefghij0123456789","n":1.50e1,"p":"\u0061 b"}"#;
         assert_eq!(preview(line, false), expected);
         assert_eq!(preview(r#""plain\n""#, false), r#""plain\n""#);
     }
@@ -229,11 +228,9 @@ mod tests {
         assert_eq!(text["text"], "é [EMAIL]");
         assert_eq!((&text["spans"][0]["start"], &text["spans"][0]["end"]), (&3.into(), &18.into()));
         assert_eq!(text["spans"][0]["type"], "EMAIL");
-        let record: serde_json::Value = serde_json::from_str(&preview(
-            r#"{"spans":[1],"m":{"k":["x@example.org"]}}"#,
-            true,
-        ))
-        .unwrap();
+        let record: serde_json::Value =
+            serde_json::from_str(&preview(r#"{"spans":[1],"m":{"k":["x@example.org"]}}"#, true))
+                .unwrap();
         assert_eq!(record["spans"][0]["path"], "m.k[0]");
         assert_eq!(preview("{}", true), r#"{"spans":[]}"#);
     }

@@ -67,8 +67,8 @@ impl Systemd {
             None => std::os::unix::net::SocketAddr::from_pathname(path).ok(),
         });
         let socket = address.and_then(|to| Some((UnixDatagram::unbound().ok()?, to)));
-        let for_us = variable("WATCHDOG_PID")
-            .is_none_or(|pid| pid == std::process::id().to_string());
+        let for_us =
+            variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
         let watchdog = variable("WATCHDOG_USEC")
             .and_then(|micros| micros.parse().ok())
             .filter(|_| for_us)

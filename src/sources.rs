@@ -88,8 +88,7 @@ pub fn start(
             });
         }
         Kind::Unix(kind) => {
-            let socket =
-                unix::Socket::new(&kind).map_err(|e| Error::Unix(name.clone(), e))?;
+            let socket = unix::Socket::new(&kind).map_err(|e| Error::Unix(name.clone(), e))?;
             tasks.spawn(async move {
                 if let Err(e) = socket.run(intake, stopped).await {
                     tracing::debug!(source = name, error = %e, "the source breaks off");

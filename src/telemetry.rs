@@ -115,10 +115,20 @@ impl Health {
         let rows = [
             ("records_received_total", "counter", "Records handed to the ledger", received),
             ("records_sealed_total", "counter", "Records sealed and synced", done[0]),
-            ("records_quarantined_total", "counter", "Records refused, the refusal sealed", done[1]),
+            (
+                "records_quarantined_total",
+                "counter",
+                "Records refused, the refusal sealed",
+                done[1],
+            ),
             ("records_recognised_total", "counter", "Records sent again and not doubled", done[2]),
             ("records_in_flight", "gauge", "Records not yet synced", in_flight),
-            ("source_gaps_total", "counter", "Ranges known lost unread, sealed", load(&status.gaps)),
+            (
+                "source_gaps_total",
+                "counter",
+                "Ranges known lost unread, sealed",
+                load(&status.gaps),
+            ),
             ("entries_total", "counter", "Entries of any kind synced", load(&status.entries)),
             ("ledger_bytes_total", "counter", "Bytes synced", load(&status.bytes)),
             ("ledger_commits_total", "counter", "Groups synced", load(&status.commits)),

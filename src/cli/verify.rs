@@ -35,7 +35,11 @@ pub(super) fn verify(options: &Options) -> ExitCode {
     };
     match verify::verify(&wanted) {
         Ok(report) => {
-            print!("{}", if options.json { report.to_json() + "\n" } else { report.to_text() });
+            match options.json.then(|| report.to_json()).transpose() {
+                Ok(None) => print!("{}", report.to_text()),
+                Ok(Some(json)) => println!("{json}"),
+                Err(e) => return fail(VERIFY_IO, &e),
+            }
             report.exit_code().into()
         }
         Err(e) => fail(e.exit_code(), &e),

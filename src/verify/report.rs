@@ -181,11 +181,11 @@ impl Report {
     }
 
     /// The report as one JSON object, without a final LF.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // Plain members only, so this cannot fail; if it did, the exit status must still be told.
+    ///
+    /// # Errors
+    /// None that can happen; what the serializer says is passed on.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
-            .unwrap_or_else(|_| format!("{{\"exit\":{},\"findings\":null}}", self.exit))
     }
 
     /// The report for a person.

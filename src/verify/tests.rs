@@ -1,6 +1,7 @@
 //! Honest ledgers pass; every attack has its name and place.
 mod attacks;
 mod honest;
+mod insiders;
 mod maker;
 mod python;
 mod random;

@@ -73,7 +73,7 @@ fn a_checkpoint_reads_strictly() {
         format!("a\n010\n{root}\n"),
         format!("a\n+1\n{root}\n"),
         format!("a\n10\n{root}\n\n"),
-        "a\n10\nAAAA\n".to_string(),
+        "a\n10\nAAAA\n".into(),
         "a\n10\n".into(),
     ] {
         assert_eq!(parse(bad.clone()), Err(NotACheckpoint), "{bad:?}");

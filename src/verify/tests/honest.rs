@@ -203,7 +203,7 @@ fn old_segments_may_go_when_a_retention_entry_says_so() {
 #[test]
 fn the_json_report_is_stable() {
     let report = Maker::honest(1, 2).verify();
-    let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
     for member in [
         "verdict",
         "exit",
@@ -226,7 +226,7 @@ fn the_json_report_is_stable() {
     assert_eq!((&json["verdict"], &json["exit"]), (&"intact".into(), &0.into()));
     let mut maker = Maker::honest(1, 2);
     maker.edit(1, 2, ("Zoë", "Zoé"));
-    let json: serde_json::Value = serde_json::from_str(&maker.verify().to_json()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&maker.verify().to_json().unwrap()).unwrap();
     let finding = &json["findings"][0];
     assert_eq!((&finding["finding"], &finding["severity"]), (&"EDITED".into(), &"tampered".into()));
     assert_eq!((&finding["line"], &finding["seq"]), (&2.into(), &1.into()));
