@@ -180,12 +180,12 @@ impl Report {
         self.exit
     }
 
-    /// The report as one JSON object, ending in LF.
+    /// The report as one JSON object, without a final LF.
     ///
     /// # Errors
     /// None that can happen; what the serializer says is passed on.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(self).map(|json| json + "\n")
+        serde_json::to_string_pretty(self)
     }
 
     /// The report for a person.

@@ -1,7 +1,9 @@
 //! Honest ledgers pass; every attack has its name and place.
 mod attacks;
 mod honest;
+mod insiders;
 mod maker;
+mod python;
 mod random;
 
 use super::{Finding, Kind, Report, Severity};

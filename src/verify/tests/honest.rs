@@ -107,6 +107,19 @@ fn a_torn_end_is_cannot_conclude_until_it_is_recovered() {
     assert_eq!(maker.verify().exit_code(), 2);
 }
 
+/// What a crash leaves while a segment is being opened.
+#[test]
+fn a_segment_that_was_just_created_is_no_accusation() {
+    let mut maker = Maker::honest(1, 3);
+    maker.checkpoint("segment_close");
+    maker.open();
+    let first = maker.lines(3).remove(0);
+    expect(&maker.verify(), 0, &[]);
+    maker.lines(3).push(first[..50].to_vec());
+    expect(&maker.verify(), 2, &[(Kind::Torn, 3, 1, None)]);
+    assert_eq!(maker.verify_public().exit_code(), 2);
+}
+
 #[test]
 fn time_going_back_needs_a_reason() {
     let mut maker = Maker::honest(0, 3);

@@ -58,7 +58,7 @@ fn inflict(maker: &mut Maker, damage: &Damage, at: prop::sample::Index) -> bool 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn damage_never_passes(damage in damage(), at: prop::sample::Index) {
