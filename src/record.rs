@@ -120,3 +120,8 @@ impl Replies {
         self.ready.notified().await;
     }
 }
+
+/// The ledger has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger has stopped")]
+pub struct Closed;

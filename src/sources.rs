@@ -2,9 +2,18 @@
 pub mod config;
 pub mod file;
 pub mod lines;
+pub mod stdin;
 pub mod stop;
+pub mod unix;
 
-use crate::record::{FileId, FileSpan};
+pub use crate::record::Closed;
+use crate::{
+    intake::Intake,
+    record::{FileId, FileSpan, Position},
+};
+use config::{Config, Kind};
+use stop::Stop;
+use tokio::{sync::watch, task::JoinSet};
 
 /// What a source of files hands on. The caller parses, redacts and seals; the source only reads.
 pub trait Output {
@@ -24,7 +33,78 @@ pub trait Output {
     fn flush(&mut self) -> Result<(), Closed>;
 }
 
-/// The ledger has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger has stopped")]
-pub struct Closed;
+/// Why a source cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file source.
+    #[error("source {0}: {1}")]
+    File(String, file::Error),
+    /// A unix socket.
+    #[error("source {0}: {1}")]
+    Unix(String, unix::Error),
+}
+
+/// A source that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Its settings.
+    pub config: Config,
+    flag: watch::Sender<bool>,
+    bell: Stop,
+}
+
+impl Running {
+    /// Asks it to read what is there and to end.
+    pub fn stop(&self) {
+        self.flag.send_replace(true);
+        self.bell.stop();
+    }
+}
+
+/// Opens a source and runs it in `tasks`; its task returns the source's name when it ends.
+/// `positions` say where its files were left; `intake` makes a way in for each reader.
+///
+/// # Errors
+/// When the source cannot be opened.
+pub fn start(
+    config: &Config,
+    positions: Vec<Position>,
+    intake: impl Fn() -> Intake + Send + Sync + 'static,
+    tasks: &mut JoinSet<String>,
+) -> Result<Running, Error> {
+    let (flag, stopped) = watch::channel(false);
+    let bell = Stop::default();
+    let name = config.name.clone();
+    match config.kind.clone() {
+        Kind::File(kind) => {
+            let files = file::Files::new(&name, &kind, positions)
+                .map_err(|e| Error::File(name.clone(), e))?;
+            let stop = bell.clone();
+            tasks.spawn_blocking(move || {
+                if let Err(e) = files.run(&mut intake(), &stop) {
+                    tracing::debug!(source = name, error = %e, "the source breaks off");
+                }
+                name
+            });
+        }
+        Kind::Unix(kind) => {
+            let socket = unix::Socket::new(&kind).map_err(|e| Error::Unix(name.clone(), e))?;
+            tasks.spawn(async move {
+                if let Err(e) = socket.run(intake, stopped).await {
+                    tracing::debug!(source = name, error = %e, "the source breaks off");
+                }
+                name
+            });
+        }
+        Kind::Stdin(kind) => {
+            let stop = bell.clone();
+            tasks.spawn_blocking(move || {
+                if let Err(e) = stdin::run(&kind, intake(), &stop) {
+                    tracing::debug!(source = name, error = %e, "the source breaks off");
+                }
+                name
+            });
+        }
+    }
+    Ok(Running { config: config.clone(), flag, bell })
+}

@@ -53,4 +53,7 @@ pub struct Rule {
     /// A regular expression without look-around or back-references, so that matching takes linear
     /// time.
     pub pattern: String,
+    /// Whether identifiers (ids, model names, status) are searched too, not only texts.
+    #[serde(default)]
+    pub identifiers: bool,
 }

@@ -1,0 +1,71 @@
+//! Calls as an application would report them, some with what must not be kept. Reproducible.
+
+use serde_json::{Value, json};
+
+const MODELS: &[&str] = &[
+    "anthropic/claude-3.5-sonnet",
+    "openai/gpt-4o-mini",
+    "google/gemini-2.5-pro",
+    "meta-llama/llama-3.1-70b-instruct",
+];
+const PROMPTS: &[&str] = &[
+    "Summarise the quarterly report in three bullet points.",
+    "Rewrite this mail politely: ana.silva@example.com has waited since Monday.",
+    "The customer at (415) 555-0134 asks where the parcel is. Draft an answer.",
+    "Why does card 4111 1111 1111 1111 fail the check?",
+    "SSN 536-90-4399 is on file, is that allowed?",
+    "Explain why latency grew after release v2.14.0 (trace 7f3a9c21-5b1e-4c7d-9a52-0d1f6b3e8c44).",
+];
+const USERS: &[&str] = &["u-1001", "u-1002", "u-1003", "team.lead@example.com"];
+
+/// A small linear congruential generator (Knuth, TAOCP 2, 3.3.4): the demo wants variety, not
+/// unpredictability.
+#[derive(Debug)]
+pub(super) struct Calls {
+    state: u64,
+    count: u64,
+}
+
+impl Calls {
+    pub(super) fn new(seed: u64) -> Self {
+        Calls { state: seed, count: 0 }
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.state >> 33) % limit.max(1)
+    }
+
+    fn one_of<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        let at = self.below(of.len() as u64);
+        usize::try_from(at).ok().and_then(|at| of.get(at)).copied().unwrap_or_default()
+    }
+
+    /// The next call, under an id that starts with `prefix`.
+    pub(super) fn next(&mut self, prefix: &str, timestamp: &str) -> (String, Value) {
+        self.count += 1;
+        let id = format!("{prefix}-{:06}", self.count);
+        let failed = self.below(20) == 0;
+        let (tokens, answered) = (20 + self.below(900), self.below(700));
+        let mut call = json!({
+            "id": id, "timestamp": timestamp,
+            "generation_id": format!("gen-{}-{:020}", 1_793_000_000 + self.count, self.count),
+            "user_id": self.one_of(USERS), "app": "demo-shop",
+            "model_requested": self.one_of(MODELS), "prompt": self.one_of(PROMPTS),
+            "response": if failed { "" } else { "Of course. Here is a draft." },
+            "usage": {
+                "prompt_tokens": tokens, "completion_tokens": answered,
+                "cost": (tokens * 3 + answered * 15) as f64 / 1e6,
+            },
+            "latency_ms": 180 + self.below(4000), "status": if failed { "error" } else { "success" },
+            "metadata": { "feature": "support" },
+        });
+        if failed {
+            call["error_code"] = "429".into();
+        }
+        if self.below(10) == 0 {
+            call["api_key"] = format!("sk-or-v1-{:064x}", self.count).into();
+        }
+        (id, call)
+    }
+}

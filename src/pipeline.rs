@@ -1,0 +1,455 @@
+//! Wires the stages, starts them, drains them in flow order. The only file that knows them all.
+//!
+//! ```text
+//! sources ─► intake (parse, redact, encode) ─► queue ─► ledger ─► told, in the order of writes
+//! ```
+//! A stop follows the flow under one deadline: sources read what is there and end; the ledger seals
+//! and syncs what they left, says goodbye and ends; what is not done by then is left for the next
+//! start, and the exit status says so.
+
+use crate::{
+    clock::Clock,
+    config::{Config, Problem},
+    disk::Disk,
+    entry::{Policies, Policy},
+    intake::Intake,
+    ledger::{self, Ledger, Recovered, Start, Status, keys::Given},
+    queue::{self, Message, Queue},
+    record::Position,
+    redact::Redactor,
+    secret::{self, SecretRef},
+    shutdown::{self, Deadline, Event, Systemd},
+    sources::{self, Running},
+    telemetry::{Health, http::Admin},
+};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+};
+
+/// After the deadline, how long the ledger still has to notice that it is to give up.
+const LAST_GASP: Duration = Duration::from_secs(2);
+
+/// Why the daemon could not run, or could not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A secret that the config refers to.
+    #[error(transparent)]
+    Secret(#[from] secret::Error),
+    /// A redaction rule.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Redact(Vec<crate::redact::Error>),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] sources::Error),
+    /// The operating system refused something at the start.
+    #[error("cannot {0}: {1}")]
+    System(&'static str, std::io::Error),
+    /// Not everything that was received is durable.
+    #[error(
+        "the shutdown deadline passed before everything received was durable; nothing that was \
+         acknowledged is lost, the rest is read again at the next start"
+    )]
+    NotDurable,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything received is durable.
+    Drained,
+    /// At once, because it was asked twice.
+    AtOnce,
+}
+
+/// Reads the config again.
+pub type Reload<'a> = dyn Fn() -> Result<Config, Vec<Problem>> + 'a;
+
+/// Runs the daemon until it is told to stop, or until every source has ended; `ready` is called
+/// once when records are accepted.
+///
+/// # Errors
+/// When something cannot be opened at the start, or when the end is not durable.
+pub fn run(config: Config, (reload, ready): (&Reload<'_>, &dyn Fn())) -> Result<Ended, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::System("start the runtime", e))?;
+    let ended = runtime.block_on(async {
+        let mut events = shutdown::events().map_err(|e| Error::System("handle signals", e))?;
+        let systemd = Systemd::new(|name| std::env::var(name).ok());
+        let mut daemon = Daemon::start(config, systemd).await?;
+        ready();
+        let first = daemon.serve(&mut events, reload).await;
+        daemon.drain(first, &mut events).await
+    });
+    // A source that did not end in time must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+/// The stages in motion.
+struct Daemon {
+    config: Config,
+    queue: Queue,
+    policies: Policies,
+    master: [u8; 32],
+    status: Arc<Status>,
+    health: Arc<Health>,
+    systemd: Systemd,
+    sources: Vec<Running>,
+    tasks: JoinSet<String>,
+    ledger: oneshot::Receiver<Result<(), ledger::Error>>,
+    stop_admin: watch::Sender<bool>,
+    admin: JoinSet<std::io::Result<()>>,
+}
+
+/// What made the daemon leave its main loop.
+enum Left {
+    Asked,
+    AtOnce,
+    SourcesEnded,
+    LedgerEnded(Result<(), ledger::Error>),
+}
+
+impl Daemon {
+    async fn start(config: Config, systemd: Systemd) -> Result<Self, Error> {
+        let given = given(&config)?;
+        let doors = (Disk::from_environment(), Clock::System);
+        let (ledger, recovered) = Ledger::open(&config.ledger, &given, doors)?;
+        announce(&ledger, &recovered, &config);
+        let (status, master) = (ledger.status(), *ledger.master());
+        let policies = Policies::new(policy(&config, &master)?);
+        let (queue, messages) =
+            queue::bounded(config.ledger.queue_size.0, tokio::runtime::Handle::current());
+        let health = Arc::new(Health::new(status.clone(), queue.clone()));
+        let (stop_admin, admin) = admin(&config, &health).await?;
+        let start = start(&config, &policies);
+        let (ready, is_ready) = oneshot::channel();
+        let (done, ended) = oneshot::channel();
+        let own = queue.clone();
+        std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || {
+                let result = ledger.run(&start, (own, &messages), ready);
+                // Whoever waited may have given up waiting.
+                let _ = done.send(result);
+            })
+            .map_err(|e| Error::System("start the ledger's thread", e))?;
+        let mut daemon = Daemon {
+            config,
+            queue,
+            policies,
+            master,
+            status,
+            health,
+            systemd,
+            sources: Vec::new(),
+            tasks: JoinSet::new(),
+            ledger: ended,
+            stop_admin,
+            admin,
+        };
+        if is_ready.await.is_err() {
+            return Err(daemon.ledger_error().await);
+        }
+        for source in daemon.config.sources.clone() {
+            daemon.open(&source, &recovered.positions)?;
+        }
+        daemon.health.started.store(true, Ordering::SeqCst);
+        daemon.systemd.tell("READY=1\nSTATUS=sealing");
+        tracing::info!(sources = daemon.sources.len(), "ready");
+        Ok(daemon)
+    }
+
+    async fn ledger_error(&mut self) -> Error {
+        match (&mut self.ledger).await {
+            Ok(Err(e)) => e.into(),
+            _ => Error::NotDurable,
+        }
+    }
+
+    fn open(
+        &mut self,
+        config: &sources::config::Config,
+        positions: &[Position],
+    ) -> Result<(), Error> {
+        let own = positions.iter().filter(|p| *p.source == *config.name).cloned().collect();
+        let (policies, queue, name) =
+            (self.policies.clone(), self.queue.clone(), config.name.clone());
+        let intake = move || Intake::new(&name, policies.clone(), queue.clone());
+        self.sources.push(sources::start(config, own, intake, &mut self.tasks)?);
+        Ok(())
+    }
+
+    /// Runs until something ends it.
+    async fn serve(&mut self, events: &mut mpsc::Receiver<Event>, reload: &Reload<'_>) -> Left {
+        let every = self.systemd.watchdog.unwrap_or(Duration::from_secs(3600));
+        let mut feed = tokio::time::interval(every);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(Event::Reload) => self.reload(reload).await,
+                    Some(Event::Now) => return Left::AtOnce,
+                    Some(Event::Stop) | None => return Left::Asked,
+                },
+                ended = &mut self.ledger => {
+                    return Left::LedgerEnded(ended.unwrap_or(Ok(())));
+                }
+                Some(ended) = self.tasks.join_next() => {
+                    self.note_end(ended);
+                    if self.tasks.is_empty() {
+                        return Left::SourcesEnded;
+                    }
+                }
+                // Fed by what the pipeline does, not by the passing of time.
+                _ = feed.tick() => if self.health.stuck().is_none() {
+                    self.systemd.tell("WATCHDOG=1");
+                },
+            }
+        }
+    }
+
+    fn note_end(&mut self, ended: Result<String, tokio::task::JoinError>) {
+        match ended {
+            Ok(name) => {
+                self.sources.retain(|source| source.config.name != name);
+                tracing::info!(source = name, "the source has ended");
+            }
+            Err(e) => tracing::error!(error = %e, "a source broke off"),
+        }
+    }
+
+    /// Reads the config again: refused as a whole when anything in it is wrong or cannot change
+    /// while the daemon runs.
+    async fn reload(&mut self, reload: &Reload<'_>) {
+        self.systemd.reloading();
+        match self.try_reload(reload).await {
+            Ok(()) => {
+                self.health.reloads.fetch_add(1, Ordering::Relaxed);
+                tracing::info!("config read again and in force");
+            }
+            Err(problems) => {
+                self.health.refused_reloads.fetch_add(1, Ordering::Relaxed);
+                for problem in problems {
+                    tracing::error!(problem, "config refused; the old one stays in force");
+                }
+            }
+        }
+        self.systemd.tell("READY=1");
+    }
+
+    async fn try_reload(&mut self, reload: &Reload<'_>) -> Result<(), Vec<String>> {
+        let new =
+            reload().map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let fixed = [
+            ("[ledger]", new.ledger == self.config.ledger),
+            ("[admin]", new.admin == self.config.admin),
+            ("[log]", new.log == self.config.log),
+        ];
+        let changed: Vec<String> = fixed
+            .iter()
+            .filter(|(_, same)| !same)
+            .map(|(section, _)| {
+                format!("{section} cannot change while the daemon runs: restart it")
+            })
+            .collect();
+        if !changed.is_empty() {
+            return Err(changed);
+        }
+        let policy = policy(&new, &self.master).map_err(|e| vec![e.to_string()])?;
+        self.policies.set(policy);
+        self.swap_sources(&new).await.map_err(|e| vec![e.to_string()])?;
+        self.config = new;
+        let body = ledger::config_reload(&start(&self.config, &self.policies));
+        self.queue.tell(Message::Control(body)).map_err(|e| vec![e.to_string()])
+    }
+
+    /// Ends the sources that are gone or changed, then starts the changed and the new ones where the
+    /// ended ones left off.
+    async fn swap_sources(&mut self, new: &Config) -> Result<(), Error> {
+        let (kept, ended): (Vec<Running>, Vec<Running>) = std::mem::take(&mut self.sources)
+            .into_iter()
+            .partition(|running| new.sources.contains(&running.config));
+        self.sources = kept;
+        let mut waiting = ended.len();
+        for running in &ended {
+            running.stop();
+        }
+        while waiting > 0
+            && let Some(done) = self.tasks.join_next().await
+        {
+            waiting -= usize::from(
+                done.is_ok_and(|name| ended.iter().any(|running| running.config.name == name)),
+            );
+        }
+        let (ask, answer) = oneshot::channel();
+        if self.queue.tell(Message::Positions(ask)).is_err() {
+            return Ok(());
+        }
+        let positions = answer.await.unwrap_or_default();
+        let starting: Vec<_> = new
+            .sources
+            .iter()
+            .filter(|config| !self.sources.iter().any(|running| running.config == **config))
+            .cloned()
+            .collect();
+        for config in starting {
+            self.open(&config, &positions)?;
+        }
+        Ok(())
+    }
+
+    /// Stops in flow order.
+    async fn drain(
+        mut self,
+        left: Left,
+        events: &mut mpsc::Receiver<Event>,
+    ) -> Result<Ended, Error> {
+        self.health.draining.store(true, Ordering::SeqCst);
+        self.systemd.tell("STOPPING=1");
+        let result = match left {
+            Left::AtOnce => return Ok(Ended::AtOnce),
+            Left::LedgerEnded(Err(e)) => Err(e.into()),
+            Left::LedgerEnded(Ok(())) => Err(Error::NotDurable),
+            Left::Asked | Left::SourcesEnded => {
+                tracing::info!("draining");
+                tokio::select! {
+                    done = self.wind_down() => done,
+                    () = asked_again(events) => return Ok(Ended::AtOnce),
+                }
+            }
+        };
+        self.stop_admin.send_replace(true);
+        self.admin.abort_all();
+        result.map(|()| Ended::Drained)
+    }
+
+    async fn wind_down(&mut self) -> Result<(), Error> {
+        let deadline = Deadline::after(self.config.shutdown.deadline.0);
+        for source in &self.sources {
+            source.stop();
+        }
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(deadline.left(), ended).await.is_err() {
+            tracing::warn!("sources did not end before the deadline; what they hold is read again");
+            self.queue.close();
+        }
+        // The queue may be closed for good when the ledger has failed; its result says so below.
+        let _ = self.queue.tell(Message::Stop);
+        let result = match tokio::time::timeout(deadline.left(), &mut self.ledger).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.status.give_up.store(true, Ordering::SeqCst);
+                match tokio::time::timeout(LAST_GASP, &mut self.ledger).await {
+                    Ok(result) => result,
+                    Err(_) => return Err(Error::NotDurable),
+                }
+            }
+        };
+        match result {
+            Ok(done) => {
+                done?;
+                tracing::info!(sealed = self.status.sealed.load(Ordering::Relaxed), "drained");
+                Ok(())
+            }
+            Err(_) => Err(Error::NotDurable),
+        }
+    }
+}
+
+async fn asked_again(events: &mut mpsc::Receiver<Event>) {
+    while let Some(event) = events.recv().await {
+        if event == Event::Now {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+fn announce(ledger: &Ledger, recovered: &Recovered, config: &Config) {
+    let dir = config.ledger.dir.display();
+    if recovered.is_new {
+        tracing::info!(%dir, stream = ledger.stream(), vkey = ledger.vkey(),
+            "new ledger; give the public key to your auditor");
+    } else {
+        tracing::info!(%dir, stream = ledger.stream(), "ledger opened");
+    }
+    if let Some(torn) = &recovered.torn {
+        tracing::warn!(
+            bytes = torn.bytes,
+            copy = torn.file,
+            "the last run ended in the middle of a line; it was cut, kept and sealed as recovery"
+        );
+    }
+}
+
+/// The keys that the config or systemd provides.
+fn given(config: &Config) -> Result<Given, Error> {
+    let key = |reference: &Option<SecretRef>, name: &str| {
+        let credential = std::env::var_os(secret::CREDENTIALS)
+            .filter(|dir| std::path::Path::new(dir).join(name).exists())
+            .map(|_| SecretRef::Credential(name.to_owned()));
+        match reference.clone().or(credential) {
+            None => Ok(None),
+            Some(SecretRef::Env(variable)) => {
+                tracing::warn!(
+                    variable,
+                    "a key in the environment can be read by every process \
+                    of this user; a file or a systemd credential is better"
+                );
+                SecretRef::Env(variable).resolve_key(&config.environment).map(|key| Some(*key))
+            }
+            Some(reference) => {
+                let environment = match &reference {
+                    SecretRef::Credential(_) => secret::Environment::of_process(),
+                    _ => config.environment.clone(),
+                };
+                reference.resolve_key(&environment).map(|key| Some(*key))
+            }
+        }
+    };
+    Ok(Given {
+        mac: key(&config.ledger.mac_key, "mac.key")?,
+        signing: key(&config.ledger.signing_key, "signing.key")?,
+    })
+}
+
+fn policy(config: &Config, master: &[u8; 32]) -> Result<Policy, Error> {
+    let redactor = Redactor::new(&config.redact).map_err(Error::Redact)?;
+    Ok(Policy::new(redactor, (config.redact.content, config.redact.hash), master))
+}
+
+fn start(config: &Config, policies: &Policies) -> Start {
+    Start {
+        config_hash: const_hex::encode(config.hash),
+        policy_hash: const_hex::encode(policies.get().redactor.policy()),
+    }
+}
+
+/// Binds the admin address, where there is one, and serves it.
+async fn admin(
+    config: &Config,
+    health: &Arc<Health>,
+) -> Result<(watch::Sender<bool>, JoinSet<std::io::Result<()>>), Error> {
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    if let Some(listen) = config.admin.listen {
+        let bound = async {
+            let admin = Admin::new(listen).await?;
+            tracing::info!(address = %admin.address()?, "admin address");
+            Ok(admin)
+        };
+        let admin = bound.await.map_err(|e| Error::System("listen on admin.listen", e))?;
+        tasks.spawn(admin.run(health.clone(), stopped));
+    }
+    Ok((stop, tasks))
+}
