@@ -18,6 +18,7 @@
 //! Two threads: [`run`](Ledger::run) seals, `store` writes, so that hashing goes on while the disk
 //! syncs. Both use the same functions after a crash as on every other day.
 
+pub mod archive;
 pub mod chain;
 pub mod config;
 mod control;
@@ -128,6 +129,9 @@ pub struct Ledger {
     path: PathBuf,
     /// Length of the open segment, what is not yet written included.
     length: u64,
+    /// Length of the segment's first line, which grows with the number of files read: a segment is
+    /// full by what comes after it, else it could be full when it opens.
+    opening: u64,
     last_at: Micros,
     stamp: String,
     base: (Micros, Instant),
@@ -190,6 +194,7 @@ impl Ledger {
             date: Date::of(recover::micros(&tail.recorded_at)),
             path: tail.path,
             length: tail.length,
+            opening: 0,
             group: Group::default(),
             must_open: tail.closed || is_new,
             clean: tail.clean,
@@ -265,6 +270,7 @@ impl Ledger {
             positions,
         });
         self.seal(&body);
+        self.opening = self.length;
         self.must_open = false;
         self.status.segment.store(self.segment, Ordering::Relaxed);
         self.note_torn(torn);

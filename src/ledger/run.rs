@@ -140,7 +140,7 @@ impl Ledger {
         let checkpoint = self.unsigned >= config.checkpoint_entries
             || (self.unsigned > 0 && since >= config.checkpoint_interval.0)
             || since >= config.heartbeat_interval.0;
-        let full = self.length >= config.segment_size.0;
+        let full = self.length - self.opening >= config.segment_size.0;
         if full || Date::of(self.clock.now()) > self.date {
             self.roll(state);
             state.signed_at = clock::monotonic();
