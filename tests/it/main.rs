@@ -11,4 +11,5 @@
 mod client;
 mod crash;
 mod daemon;
+mod disk;
 mod sealed;
