@@ -18,9 +18,11 @@
 //! Two threads: [`run`](Ledger::run) seals, `store` writes, so that hashing goes on while the disk
 //! syncs. Both use the same functions after a crash as on every other day.
 
+pub mod archive;
 pub mod chain;
 pub mod config;
 mod control;
+pub mod follow;
 mod ids;
 pub mod keys;
 pub mod line;
@@ -43,6 +45,7 @@ use crate::{
 };
 use chain::MacKey;
 use config::Config;
+use follow::Place;
 use keys::{Given, Keys};
 use merkle::Frontier;
 use std::{
@@ -52,6 +55,7 @@ use std::{
     time::Instant,
 };
 use store::Group;
+use tokio::sync::watch;
 
 /// A wall clock that moved by less against the monotonic one is being slewed, not set.
 const STEP: Micros = 2_000_000;
@@ -127,6 +131,9 @@ pub struct Ledger {
     path: PathBuf,
     /// Length of the open segment, what is not yet written included.
     length: u64,
+    /// Length of the segment's first line, which grows with the number of files read: a segment is
+    /// full by what comes after it, else it could be full when it opens.
+    opening: u64,
     last_at: Micros,
     stamp: String,
     base: (Micros, Instant),
@@ -138,6 +145,7 @@ pub struct Ledger {
     /// Entries since the last checkpoint, checkpoints themselves left out.
     unsigned: u64,
     status: Arc<Status>,
+    head: watch::Sender<Place>,
     _lock: disk::Lock,
 }
 
@@ -185,11 +193,13 @@ impl Ledger {
             date: Date::of(recover::micros(&tail.recorded_at)),
             path: tail.path,
             length: tail.length,
+            opening: 0,
             group: Group::default(),
             must_open: tail.closed || is_new,
             clean: tail.clean,
             unsigned: tail.unsigned,
             status: Arc::default(),
+            head: watch::Sender::default(),
             _lock: lock,
         };
         ledger.status.next_seq.store(ledger.seq, Ordering::Relaxed);
@@ -202,6 +212,12 @@ impl Ledger {
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         self.status.clone()
+    }
+
+    /// How far it is durable; moves with every group.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Place> {
+        self.head.subscribe()
     }
 
     /// The MAC master, from which other keyed digests are derived.
@@ -260,6 +276,7 @@ impl Ledger {
             positions,
         });
         self.seal(&body);
+        self.opening = self.length;
         self.must_open = false;
         self.status.segment.store(self.segment, Ordering::Relaxed);
         self.note_torn(torn);

@@ -13,13 +13,13 @@ use crate::{
     disk::Disk,
     entry::{Policies, Policy},
     intake::Intake,
-    ledger::{self, Ledger, Recovered, Start, Status, keys::Given},
+    ledger::{self, Ledger, Recovered, Start, Status, archive::Archiver, keys::Given},
     queue::{self, Message, Queue},
     record::Position,
     redact::Redactor,
     secret::{self, SecretRef},
     shutdown::{self, Deadline, Event, Systemd},
-    sources::{self, Running},
+    sources::{self, Running, stop::Stop},
     telemetry::{Health, http::Admin},
 };
 use std::{
@@ -110,6 +110,7 @@ struct Daemon {
     ledger: oneshot::Receiver<Result<(), ledger::Error>>,
     stop_admin: watch::Sender<bool>,
     admin: JoinSet<std::io::Result<()>>,
+    stop_archiver: Stop,
 }
 
 /// What made the daemon leave its main loop.
@@ -157,6 +158,7 @@ impl Daemon {
             ledger: ended,
             stop_admin,
             admin,
+            stop_archiver: Stop::default(),
         };
         if is_ready.await.is_err() {
             return Err(daemon.ledger_error().await);
@@ -164,10 +166,25 @@ impl Daemon {
         for source in daemon.config.sources.clone() {
             daemon.open(&source, &recovered.positions)?;
         }
+        daemon.archive()?;
         daemon.health.started.store(true, Ordering::SeqCst);
         daemon.systemd.tell("READY=1\nSTATUS=sealing");
         tracing::info!(sources = daemon.sources.len(), "ready");
         Ok(daemon)
+    }
+
+    /// Compresses closed segments, on a thread of its own that nobody waits for: whenever it breaks
+    /// off, what is on disk is whole.
+    fn archive(&self) -> Result<(), Error> {
+        let config = &self.config.ledger;
+        let doors = (Disk::from_environment(), Clock::System);
+        let archiver = Archiver::new(&config.dir, config.compress_after.0, doors);
+        let stop = self.stop_archiver.clone();
+        std::thread::Builder::new()
+            .name("archiver".into())
+            .spawn(move || archiver.run(&stop))
+            .map_err(|e| Error::System("start the archiver's thread", e))?;
+        Ok(())
     }
 
     async fn ledger_error(&mut self) -> Error {
@@ -316,6 +333,7 @@ impl Daemon {
     ) -> Result<Ended, Error> {
         self.health.draining.store(true, Ordering::SeqCst);
         self.systemd.tell("STOPPING=1");
+        self.stop_archiver.stop();
         let result = match left {
             Left::AtOnce => return Ok(Ended::AtOnce),
             Left::LedgerEnded(Err(e)) => Err(e.into()),

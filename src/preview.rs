@@ -95,8 +95,7 @@ impl<'r> Preview<'r> {
     }
 
     fn name(&mut self, raw: &[u8], path: &str, out: &mut Vec<u8>) {
-        let mut path = path.to_owned();
-        self.string(raw, (None, Scope::Text), &mut path, out);
+        self.string(raw, (None, Scope::Text), path, out);
         out.push(b':');
     }
 
@@ -149,7 +148,7 @@ impl<'r> Preview<'r> {
         &mut self,
         raw: &[u8],
         (key, scope): (Option<&str>, Scope),
-        path: &mut String,
+        path: &str,
         out: &mut Vec<u8>,
     ) {
         self.plain.clear();
@@ -162,7 +161,7 @@ impl<'r> Preview<'r> {
         text::write(out, &self.redactor.replace(&self.plain, &self.hits));
         if self.explain {
             self.spans.extend(self.hits.iter().map(|hit| Span {
-                path: path.clone(),
+                path: path.to_owned(),
                 start: hit.start,
                 end: hit.end,
                 kind: self.redactor.kind(hit.rule).to_owned(),

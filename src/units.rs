@@ -21,10 +21,10 @@ pub struct Span(
 
 const BYTES: &[(&str, u64)] = &[
     ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
     ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
     ("MB", 1_000_000),
+    ("KiB", 1 << 10),
     ("KB", 1_000),
     ("B", 1),
 ];
@@ -117,6 +117,7 @@ mod tests {
     fn wants_a_unit() {
         assert_eq!("64MiB".parse(), Ok(ByteSize(64 << 20)));
         assert_eq!("10 kb".parse(), Ok(ByteSize(10_000)));
+        assert_eq!(ByteSize(2_000_000_000).to_string(), "2GB");
         assert_eq!("250ms".parse(), Ok(Span(Duration::from_millis(250))));
         for bad in ["", "10", "MiB", "1.5GiB", "-1B", "10 parsecs", "99999999999GiB"] {
             assert!(bad.parse::<ByteSize>().is_err(), "{bad:?} is no size");

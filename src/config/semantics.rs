@@ -84,6 +84,8 @@ impl Check<'_> {
         self.range("ledger.group_wait", config.group_wait, millis(0)..=seconds(1));
         self.range("ledger.group_size", config.group_size, size(4 * KIB)..=size(64 * MIB));
         self.range("ledger.segment_size", config.segment_size, size(4 * KIB)..=size(16 * GIB));
+        let years = seconds(10 * 366 * 86_400);
+        self.range("ledger.compress_after", config.compress_after, millis(0)..=years);
         self.range("ledger.checkpoint_entries", config.checkpoint_entries, 1..=1_000_000);
         let hour = seconds(3600);
         self.range("ledger.checkpoint_interval", config.checkpoint_interval, millis(10)..=hour);

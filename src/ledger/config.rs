@@ -41,6 +41,9 @@ pub struct Config {
     /// Size at which a segment is closed and the next one opened.
     #[serde(default = "segment_size")]
     pub segment_size: ByteSize,
+    /// A closed segment is compressed into `archive/` this long after its last line.
+    #[serde(default = "compress_after")]
+    pub compress_after: Span,
     /// A checkpoint is signed after this many entries …
     #[serde(default = "checkpoint_entries")]
     pub checkpoint_entries: u64,
@@ -73,6 +76,10 @@ fn group_size() -> ByteSize {
 }
 fn segment_size() -> ByteSize {
     ByteSize(256 << 20)
+}
+fn compress_after() -> Span {
+    // Not at once: in a burst the processor belongs to sealing.
+    Span(Duration::from_secs(3600))
 }
 fn checkpoint_entries() -> u64 {
     1000

@@ -3,6 +3,7 @@
 
 use super::{
     Error, Ledger, Start, control,
+    follow::Place,
     store::{Group, Job, Store},
 };
 use crate::{
@@ -70,11 +71,13 @@ impl Ledger {
     fn writer(&self, queue: Queue) -> Result<(mpsc::Sender<Job>, Writer), Error> {
         let file = self.file()?;
         let durable = file.length().map_err(|e| Error::io("read", &self.path, e))?;
+        self.head.send_replace(Place { segment: self.segment, offset: durable });
         let store = Store {
             disk: self.disk.clone(),
             file,
             durable,
             durability: self.config.durability,
+            head: self.head.clone(),
             status: self.status.clone(),
             queue,
         };
@@ -140,7 +143,7 @@ impl Ledger {
         let checkpoint = self.unsigned >= config.checkpoint_entries
             || (self.unsigned > 0 && since >= config.checkpoint_interval.0)
             || since >= config.heartbeat_interval.0;
-        let full = self.length >= config.segment_size.0;
+        let full = self.length - self.opening >= config.segment_size.0;
         if full || Date::of(self.clock.now()) > self.date {
             self.roll(state);
             state.signed_at = clock::monotonic();

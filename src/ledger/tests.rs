@@ -309,3 +309,52 @@ fn a_clock_set_back_is_sealed_as_a_step() {
         assert!(time(&pair[0]) <= time(&pair[1]) || pair[1].contains("\"clock_step\""));
     }
 }
+
+#[test]
+fn a_follower_sees_every_durable_entry_once_and_nothing_more() {
+    let mut bench = Bench::new();
+    bench.config.segment_size = ByteSize(4096);
+    let (ledger, _) = bench.open().unwrap();
+    let head = ledger.head();
+    let dir = bench.config.dir.clone();
+    let (queue, messages) = queue::bounded(1 << 20, bench.runtime.handle().clone());
+    let start = Start { config_hash: "c".into(), policy_hash: "p".into() };
+    let (ready, _is_ready) = tokio::sync::oneshot::channel();
+    let own = queue.clone();
+    let thread = std::thread::spawn(move || ledger.run(&start, (own, &messages), ready));
+    let mut follower = follow::Follower::new(&dir, Place { segment: 1, offset: 0 }, head.clone());
+    let (mut seen, mut places) = (Vec::new(), Vec::new());
+    let mut drain = |follower: &mut follow::Follower| {
+        while let Some((place, bytes)) = follower.advance().unwrap() {
+            places.push(place);
+            seen.push(String::from_utf8(bytes.to_vec()).unwrap());
+        }
+    };
+    for round in 0..60 {
+        queue.send_blocking(batch(&["some text to fill the segment"])).unwrap();
+        if round == 30 {
+            let archiver = archive::Archiver::new(
+                &dir,
+                std::time::Duration::ZERO,
+                (Disk::default(), Clock::System),
+            );
+            archiver.round(&crate::sources::stop::Stop::default()).unwrap();
+        }
+        if round % 7 == 0 {
+            drain(&mut follower);
+        }
+    }
+    queue.tell(Message::Stop).unwrap();
+    thread.join().unwrap().unwrap();
+    drain(&mut follower);
+    for (at, text) in seen.iter().enumerate() {
+        assert_eq!(line::parse(text.as_bytes()).unwrap().seq, at as u64);
+    }
+    assert_eq!(types(&seen).iter().filter(|t| *t == "t").count(), 60);
+    assert_eq!(types(&seen).last().unwrap(), "checkpoint");
+    for (place, text) in places.iter().zip(&seen).step_by(9) {
+        assert_eq!(follow::entry_at(&dir, *place).unwrap(), text.as_bytes());
+        let seq = line::parse(text.as_bytes()).unwrap().seq;
+        assert_eq!(follow::segment_of(&dir, seq).unwrap().unwrap().segment, place.segment);
+    }
+}

@@ -15,20 +15,22 @@ const GROUPS: usize = 7;
 /// and the next group would be taken along.
 const GROUPED_DIGITS: usize = 13;
 
-/// A number that begins with group `first` of the run.
+/// A number in a national form that begins with group `first` of the run.
 pub(super) fn find(site: &Site<'_>, run: &Run, first: usize) -> Option<Range<usize>> {
     let groups = run.from(first);
-    let start = groups.first()?.start;
-    let found = if site.before(start) == b'+' {
-        international(site, groups)
-    } else {
-        north_american(site, groups).or_else(|| national(site, groups))
-    };
+    if site.before(groups.first()?.start) == b'+' {
+        return None;
+    }
+    let found = north_american(site, groups).or_else(|| national(site, groups));
     found.map(|range| range.start..extension(site.bytes, range.end))
 }
 
 /// `+` and a country code, up to 15 digits; a `(0)` after the country code is not dialled.
-fn international(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
+pub(super) fn international(site: &Site<'_>, run: &Run, first: usize) -> Option<Range<usize>> {
+    let groups = run.from(first);
+    if site.before(groups.first()?.start) != b'+' {
+        return None;
+    }
     let first = groups.first()?;
     let start = first.start - 1;
     if site.before(start).is_ascii_alphanumeric() && !site.escaped(start) {
@@ -39,7 +41,7 @@ fn international(site: &Site<'_>, groups: &[Group]) -> Option<Range<usize>> {
         let end = taken.last()?.end;
         let joined = taken.len() == 1 || total(taken) <= GROUPED_DIGITS;
         (joined && joinable(taken) && closes(site, end) && dialable(&Digits::of(site, taken)?))
-            .then_some(start..end)
+            .then(|| start..extension(site.bytes, end))
     })
 }
 

@@ -55,6 +55,8 @@ const fn key(name: &'static str, prefix: &'static str, body: Body, min: usize) -
 pub(super) static RULES: &[Rule] = &[
     Rule { name: "url-password", kind: "API_KEY", detect: Detect::At(key::url_password) },
     Rule { name: "email", kind: "EMAIL", detect: Detect::At(email::find) },
+    // Before cards: a telephone number may pass for a short card, and says by its `+` what it is.
+    number("phone-international", "PHONE", phone::international),
     number("card", "CARD", card::find),
     number("ssn", "SSN", ssn::find),
     number("phone", "PHONE", phone::find),

@@ -1,7 +1,7 @@
 //! Files that grow and rotate: every whole line is handed on once, whatever is done to the file.
 //!
 //! One thread makes rounds. A round looks at the directories (`discover`), decides which files are
-//! new, moved, copied or gone (`search`, `archives`), reads a few chunks of each that has grown
+//! new, moved, copied or gone (`search`, `siblings`, `archives`), reads a few chunks of each that has grown
 //! (`tail`), and lets go of those that ended. Polling with `stat` is the truth; the kernel's hints
 //! (`watch`) only start a round early.
 //!
@@ -25,6 +25,7 @@ mod gzip;
 mod identity;
 mod rotation;
 mod search;
+mod siblings;
 mod tail;
 mod warn;
 mod watch;

@@ -284,7 +284,7 @@ mod tests {
             let mut globs = globs(dir.path(), paths, exclude);
             assert_eq!(list(&mut globs, dir.path()), want, "{paths:?} without {exclude:?}");
             let agrees = |name: &&str| globs.matches(&dir.path().join(name));
-            assert!(want.iter().all(|name| agrees(name)), "{paths:?} matches what it lists");
+            assert!(want.iter().all(agrees), "{paths:?} matches what it lists");
         }
     }
 

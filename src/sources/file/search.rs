@@ -1,8 +1,8 @@
-//! Deciding what each path is: a file known already, a new one, a rotation, a copy, or gone.
+//! Deciding what each path is: a file known already, one that moved, a new one, or gone.
 
 use super::discover::{Dir, Listing};
 use super::emit::Reading;
-use super::identity::{self, Head, Key, Mark, Stamp};
+use super::identity::{self, Key, Mark, Stamp};
 use super::tail::{Place, Tail};
 use super::{Files, Gone, STEP, base_of, rotation};
 use crate::record::{FileId, FileSpan, Position};
@@ -11,9 +11,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// File systems take their time from a clock that stands still between ticks, so a file can seem
-/// to be this many nanoseconds older than it is.
-const TICK: i128 = 20_000_000;
 /// Forgotten files remembered.
 const TOMBS: usize = 1024;
 
@@ -22,15 +19,6 @@ pub(super) struct Fresh {
     pub(super) path: PathBuf,
     pub(super) stamp: Stamp,
     pub(super) reading: Reading,
-}
-
-/// What an unknown file turned out to be.
-enum Judged {
-    New,
-    /// The beginning of it was read elsewhere: go on after the mark.
-    Copy(Head, Mark),
-    /// It may be a copy that is still being made, or of a file that is read where it is.
-    Wait,
 }
 
 impl Files {
@@ -63,7 +51,7 @@ impl Files {
     }
 
     /// Begins to read files, older rotations before newer ones.
-    fn start_all(&mut self, mut fresh: Vec<Fresh>) {
+    pub(super) fn start_all(&mut self, mut fresh: Vec<Fresh>) {
         fresh.sort_by_cached_key(|fresh| {
             let name = fresh.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (rotation::age_key(&name), fresh.stamp.mtime, name)
@@ -176,6 +164,12 @@ impl Files {
     /// Which of the files that are there are new, and where reading them begins.
     fn judge_matched(&mut self, present: HashMap<Key, (Stamp, Vec<PathBuf>)>) -> Vec<Fresh> {
         let mut fresh = Vec::new();
+        let mut present: Vec<_> = present.into_iter().collect();
+        // Known ones first: they show whose inode was given away, and archives are compared with
+        // what is gone.
+        present.sort_by_cached_key(|(key, (_, paths))| {
+            (!self.known.contains_key(key), paths.first().cloned())
+        });
         for (key, (stamp, paths)) in present {
             let Some(path) = paths.into_iter().next().filter(|_| !self.index.contains_key(&key))
             else {
@@ -245,97 +239,6 @@ impl Files {
         (same && tomb.mark.matches(read).ok()?).then(|| tomb.reading())
     }
 
-    /// Rotations of files that a glob wants which appeared, complete, between two listings or while
-    /// we were down: no glob matches them, and they were never read.
-    fn judge_siblings(&mut self, listing: &Listing) -> Vec<Fresh> {
-        let mut fresh = Vec::new();
-        let mut present = HashSet::new();
-        for dir in &listing.dirs {
-            for (name, _) in &dir.names {
-                let name = name.to_string_lossy();
-                let path = dir.path.join(&*name);
-                let base = base_of(&path);
-                if base == path || self.globs.excludes(&path) || !self.globs.matches(&base) {
-                    continue;
-                }
-                let wanted = self.globs.matches(&path) && !is_gzip(&path);
-                let Ok(stamp) = Stamp::at(&path) else { continue };
-                if !stamp.regular || self.index.contains_key(&stamp.key) || wanted {
-                    continue;
-                }
-                present.insert(stamp.key);
-                let sealed = self.newest.get(&base).map(|micros| i128::from(*micros) * 1000);
-                let later = self.listed || sealed.is_some_and(|sealed| stamp.mtime > sealed - TICK);
-                if !later {
-                    self.old.insert(stamp.key);
-                }
-                if later && !self.old.contains(&stamp.key) && !is_gzip(&path) {
-                    fresh.extend(self.judge_sibling(path, stamp, &base));
-                }
-            }
-        }
-        self.old.retain(|key| present.contains(key));
-        fresh
-    }
-
-    fn judge_sibling(&mut self, path: PathBuf, stamp: Stamp, base: &Path) -> Option<Fresh> {
-        let judged = self.judge(&path, &stamp, base).unwrap_or(Judged::Wait);
-        let reading = match judged {
-            Judged::New => Reading::default(),
-            Judged::Copy(head, mark) => Reading {
-                head: Some(head),
-                mark: Some(mark),
-                offset: mark.end,
-                ..Reading::default()
-            },
-            Judged::Wait => {
-                self.waiting.push((path, Some(stamp)));
-                return None;
-            }
-        };
-        Some(Fresh { path, stamp, reading })
-    }
-
-    /// Compares an unknown rotation with all that was read under the same base. Of several files
-    /// that it could be a copy of, it is one of that which was read furthest.
-    fn judge(&mut self, path: &Path, stamp: &Stamp, base: &Path) -> io::Result<Judged> {
-        let file = identity::open(path)?;
-        let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
-        let Some(head) = identity::read_head(read)? else { return Ok(Judged::Wait) };
-        let mut marks: Vec<(Mark, Option<u64>, bool)> = Vec::new();
-        for (number, tail) in self.tails.iter().filter(|(_, tail)| tail.base == *base) {
-            // One that was found but not read yet can be copied too.
-            if tail.reading.head.is_none() && head_at(&tail.at) == Some(head) {
-                return Ok(Judged::Wait);
-            }
-            let before = tail.reading.before.filter(|(id, _)| id.head == head);
-            marks.extend(before.map(|(_, mark)| (mark, Some(*number), false)));
-            let live = tail.reading.mark.filter(|_| tail.reading.head == Some(head));
-            marks.extend(live.map(|mark| (mark, None, true)));
-        }
-        let gone = self.orphans.iter().chain(&self.tombs);
-        let gone = gone.filter(|gone| gone.base == *base && gone.id.head == head);
-        marks.extend(gone.map(|gone| (gone.mark, None, false)));
-        // The furthest first; of two that are as far, the one that is being read.
-        marks.sort_by_key(|(mark, _, live)| (std::cmp::Reverse(mark.end), !live));
-        for (mark, before, live) in marks {
-            if live && stamp.size < mark.end {
-                return Ok(Judged::Wait);
-            }
-            if !mark.matches(read)? {
-                continue;
-            }
-            if live {
-                return Ok(Judged::Wait);
-            }
-            if let Some(tail) = before.and_then(|number| self.tails.get_mut(&number)) {
-                tail.reading.before = None;
-            }
-            return Ok(Judged::Copy(head, mark));
-        }
-        Ok(Judged::New)
-    }
-
     /// Begins to read a file, before the truncated one that it is a copy of.
     pub(super) fn start(&mut self, file: Fresh) {
         let key = file.stamp.key;
@@ -396,12 +299,6 @@ fn is_gone(listing: &Listing, path: &Path, key: Key) -> bool {
     };
     listing.dirs.iter().any(|dir| readable(&dir))
         && !Stamp::at(path).is_ok_and(|stamp| stamp.key == key)
-}
-
-/// Head of the file that is at `path` now.
-fn head_at(path: &Path) -> Option<Head> {
-    let file = identity::open(path).ok()?;
-    identity::read_head(|into, at| identity::read_at(&file, into, at)).ok()?
 }
 
 /// Whether the name says gzip.

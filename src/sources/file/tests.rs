@@ -24,6 +24,8 @@ enum Event {
 #[derive(Debug, Default)]
 struct Sink {
     events: Vec<Event>,
+    /// When each was sealed.
+    sealed: Vec<i64>,
     flushes: usize,
     closed: bool,
 }
@@ -31,17 +33,17 @@ struct Sink {
 impl Output for Sink {
     fn record(&mut self, line: &[u8], at: &FileSpan) {
         assert_eq!((at.end - at.start, at.crc), (line.len() as u64 + 1, crc32fast::hash(line)));
-        self.events.push(Event::Record(String::from_utf8(line.to_vec()).unwrap(), at.clone()));
+        self.seal(Event::Record(String::from_utf8(line.to_vec()).unwrap(), at.clone()));
     }
     fn refuse(&mut self, reason: &str, _sha256: [u8; 32], len: u64, at: &FileSpan) {
-        self.events.push(Event::Refused(reason.to_owned(), len, at.clone()));
+        self.seal(Event::Refused(reason.to_owned(), len, at.clone()));
     }
     fn gap(&mut self, reason: &str, at: &FileSpan) {
         assert!(at.start < at.end);
-        self.events.push(Event::Gap(reason.to_owned(), at.clone()));
+        self.seal(Event::Gap(reason.to_owned(), at.clone()));
     }
     fn forget(&mut self, id: &FileId) {
-        self.events.push(Event::Forgot(*id));
+        self.seal(Event::Forgot(*id));
     }
     fn flush(&mut self) -> Result<(), Closed> {
         self.flushes += 1;
@@ -50,12 +52,19 @@ impl Output for Sink {
 }
 
 impl Sink {
+    fn seal(&mut self, event: Event) {
+        self.events.push(event);
+        self.sealed.push(clock::Clock::System.now());
+    }
+
     fn lines(&self) -> Vec<&str> {
-        let line = |event| match event {
-            &Event::Record(ref line, _) => Some(line.as_str()),
-            _ => None,
-        };
-        self.events.iter().filter_map(line).collect()
+        let mut lines = Vec::new();
+        for event in &self.events {
+            if let Event::Record(line, _) = event {
+                lines.push(line.as_str());
+            }
+        }
+        lines
     }
 
     /// Everything but records, in short.
@@ -73,20 +82,19 @@ impl Sink {
 
     /// What the ledger would hand back: the last span of each file not forgotten.
     fn positions(&self) -> Vec<Position> {
-        let mut last: Vec<(FileId, FileSpan)> = Vec::new();
-        for event in &self.events {
+        let mut last: Vec<Position> = Vec::new();
+        for (event, sealed_at) in self.events.iter().zip(&self.sealed) {
             let (id, span) = match event {
                 Event::Record(_, at) | Event::Refused(_, _, at) | Event::Gap(_, at) => {
-                    (at.id, Some(at))
+                    (at.id, Some(at.clone()))
                 }
                 Event::Forgot(id) => (*id, None),
             };
-            last.retain(|(other, _)| *other != id);
-            last.extend(span.map(|span| (id, span.clone())));
+            last.retain(|position| position.span.id != id);
+            let position = |span| Position { source: "app".into(), span, sealed_at: *sealed_at };
+            last.extend(span.map(position));
         }
-        let sealed_at = clock::Clock::System.now();
-        let position = |(_, span)| Position { source: "app".into(), span, sealed_at };
-        last.into_iter().map(position).collect()
+        last
     }
 }
 
