@@ -17,6 +17,7 @@ pub mod redact;
 pub mod secret;
 pub mod shutdown;
 pub mod sources;
+pub mod stop;
 pub mod telemetry;
 pub mod units;
 pub mod verify;

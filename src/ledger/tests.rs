@@ -338,7 +338,7 @@ fn a_follower_sees_every_durable_entry_once_and_nothing_more() {
                 std::time::Duration::ZERO,
                 (Disk::default(), Clock::System),
             );
-            archiver.round(&crate::sources::stop::Stop::default()).unwrap();
+            archiver.round(&crate::stop::Stop::default()).unwrap();
         }
         if round % 7 == 0 {
             drain(&mut follower);
