@@ -268,13 +268,21 @@ impl Tail {
         let sealed_at = micros(line.recorded_at);
         if let Some(position) = position(origin, Some(sealed_at)) {
             self.positions.insert((position.source.clone(), position.span.id), position);
-        } else if let (Some(source), Some(id)) = (member_text(origin, b"source"), line.member("id"))
-        {
-            let mut plain = String::new();
-            text::unescape(id, &mut plain);
-            self.ids.put(queue::id_key(&source, &plain), (line.seq, hash));
+        } else if let Some(key) = told_id(line) {
+            self.ids.put(key, (line.seq, hash));
         }
     }
+}
+
+/// What a record that came from a sender who could be told of it is recognised by.
+pub(super) fn told_id(line: &line::Line<'_>) -> Option<queue::IdKey> {
+    let (origin, id) = (line.member("origin")?, line.member("id")?);
+    if position(origin, Some(0)).is_some() {
+        return None;
+    }
+    let mut plain = String::new();
+    text::unescape(id, &mut plain);
+    Some(queue::id_key(&member_text(origin, b"source")?, &plain))
 }
 
 /// A raw object's member as a plain text.
