@@ -22,6 +22,7 @@ pub mod archive;
 pub mod chain;
 pub mod config;
 mod control;
+pub mod follow;
 mod ids;
 pub mod keys;
 pub mod line;
@@ -45,6 +46,7 @@ use crate::{
 };
 use chain::MacKey;
 use config::Config;
+use follow::Place;
 use keys::{Given, Keys};
 use merkle::Frontier;
 use std::{
@@ -54,6 +56,7 @@ use std::{
     time::Instant,
 };
 use store::Group;
+use tokio::sync::watch;
 
 /// A wall clock that moved by less against the monotonic one is being slewed, not set.
 const STEP: Micros = 2_000_000;
@@ -143,6 +146,7 @@ pub struct Ledger {
     /// Entries since the last checkpoint, checkpoints themselves left out.
     unsigned: u64,
     status: Arc<Status>,
+    head: watch::Sender<Place>,
     _lock: disk::Lock,
 }
 
@@ -200,6 +204,7 @@ impl Ledger {
             clean: tail.clean,
             unsigned: tail.unsigned,
             status: Arc::default(),
+            head: watch::Sender::default(),
             _lock: lock,
         };
         ledger.status.next_seq.store(ledger.seq, Ordering::Relaxed);
@@ -212,6 +217,12 @@ impl Ledger {
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         self.status.clone()
+    }
+
+    /// How far it is durable; moves with every group.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Place> {
+        self.head.subscribe()
     }
 
     /// The MAC master, from which other keyed digests are derived.

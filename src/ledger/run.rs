@@ -3,6 +3,7 @@
 
 use super::{
     Error, Ledger, Start, control,
+    follow::Place,
     store::{Group, Job, Store},
 };
 use crate::{
@@ -70,11 +71,13 @@ impl Ledger {
     fn writer(&self, queue: Queue) -> Result<(mpsc::Sender<Job>, Writer), Error> {
         let file = self.file()?;
         let durable = file.length().map_err(|e| Error::io("read", &self.path, e))?;
+        self.head.send_replace(Place { segment: self.segment, offset: durable });
         let store = Store {
             disk: self.disk.clone(),
             file,
             durable,
             durability: self.config.durability,
+            head: self.head.clone(),
             status: self.status.clone(),
             queue,
         };

@@ -5,7 +5,7 @@
 //! whole group is written again from memory (after a failed sync the kernel may have dropped pages
 //! that it will not write again), until it succeeds or the daemon is told to give up.
 
-use super::{Error, config::Durability};
+use super::{Error, config::Durability, follow::Place, segment};
 use crate::{
     crash,
     disk::{Disk, File},
@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// Time between two tries on a disk that refuses.
 const RETRY: Duration = Duration::from_millis(500);
@@ -106,6 +106,7 @@ pub(super) struct Store {
     /// Length up to which the file is known to be durable.
     pub durable: u64,
     pub durability: Durability,
+    pub head: watch::Sender<Place>,
     pub status: Arc<Status>,
     pub queue: Queue,
 }
@@ -147,6 +148,7 @@ impl Store {
 
     fn publish(&self, group: &Group) {
         let status = &self.status;
+        self.head.send_modify(|head| head.offset = self.durable);
         for (counter, by) in [
             (&status.sealed, group.counts.sealed),
             (&status.quarantined, group.counts.quarantined),
@@ -234,6 +236,10 @@ impl Store {
             store.durable = 0;
             Ok(())
         })?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(segment) = segment::number_of(&name) {
+            self.head.send_replace(Place { segment, offset: 0 });
+        }
         crash::point(crash::ROLL_CREATED);
         Ok(())
     }

@@ -5,11 +5,15 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "a test that cannot go on says so and fails; its files and clocks need no doors"
+    reason = "a test's helpers fail by panicking and speak to whoever runs it"
 )]
 
 mod client;
 mod crash;
 mod daemon;
+mod deploy;
 mod disk;
+mod examples;
+mod running;
 mod sealed;
+mod systemd;
