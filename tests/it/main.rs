@@ -8,6 +8,7 @@
     reason = "a test's helpers fail by panicking and speak to whoever runs it"
 )]
 
+mod cli;
 mod client;
 mod crash;
 mod daemon;
@@ -16,4 +17,5 @@ mod disk;
 mod examples;
 mod running;
 mod sealed;
+mod sockets;
 mod systemd;
