@@ -1,4 +1,4 @@
-//! Black-box tests over the real binary.
+//! Black-box tests over the real binary, split by behaviour.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +8,14 @@
     reason = "a test's helpers fail by panicking and speak to whoever runs it"
 )]
 
+mod cli;
+mod client;
+mod crash;
+mod daemon;
 mod deploy;
+mod disk;
 mod examples;
 mod running;
+mod sealed;
+mod sockets;
 mod systemd;
