@@ -179,6 +179,11 @@ impl Ledger {
             }
             None => begin(config, &disk, given)?,
         };
+        if tail.closed && !is_new {
+            // A crash may have come between its last line and this.
+            let closed = disk.chmod(&tail.path, store::CLOSED);
+            closed.map_err(|e| Error::io("close", &tail.path, e))?;
+        }
         let now = clock.now();
         let mut ledger = Ledger {
             config: config.clone(),
