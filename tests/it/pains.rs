@@ -128,7 +128,8 @@ fn pain_05_inotify_exhausted() {
     daemon.wait_ready();
     for n in 0..20 {
         bench.append(&records(&format!("p{n}"), 10));
-        if n % 5 == 0 {
+        // Once something is sealed: what was rotated before the first look is not the daemon's.
+        if n > 0 && n % 5 == 0 {
             bench.wait_sealed(n * 10);
             fs::rename(&bench.file, rotated(&bench, n + 1)).unwrap();
         }
