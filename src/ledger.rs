@@ -371,6 +371,7 @@ impl Ledger {
                 (Kind::Record, None) => counts.sealed += 1,
                 (Kind::Quarantine(_), _) => counts.quarantined += 1,
                 (Kind::Gap, _) => counts.gaps += 1,
+                (Kind::Note, _) => {}
             }
             let Some(ticket) = item.ticket else { continue };
             let outcome = match item.kind {

@@ -54,11 +54,13 @@ pub fn start(
     let name = config.name.clone();
     match config.kind.clone() {
         Kind::File(kind) => {
-            let files = file::Files::new(&name, &kind, positions)
+            let mut way = intake();
+            let mut files = file::Files::new(&name, &kind, positions)
                 .map_err(|e| Error::File(name.clone(), e))?;
+            files.look(&mut way).map_err(|e| Error::File(name.clone(), e))?;
             let stop = bell.clone();
             tasks.spawn_blocking(move || {
-                if let Err(e) = files.run(&mut intake(), &stop) {
+                if let Err(e) = files.run(&mut way, &stop) {
                     tracing::debug!(source = name, error = %e, "the source breaks off");
                 }
                 name

@@ -158,6 +158,7 @@ const RESERVED: &[&str] = &[
     "recovery",
     "key_rotate",
     "gap",
+    "file_copy",
     "quarantine",
     "clock_step",
     "retention",

@@ -96,6 +96,9 @@ struct Gone {
     mark: Mark,
     /// Its size when last seen: what is past the mark is lost if it does not come back.
     size: u64,
+    /// When it was first not found, where that is all that tells of its end: a listing that is read
+    /// while files are renamed can miss one.
+    missed: Option<Duration>,
 }
 
 /// The file source.
@@ -112,10 +115,10 @@ pub struct Files {
     next: u64,
     /// Positions from the ledger whose file was not found yet.
     known: HashMap<Key, Vec<Position>>,
-    /// When the newest of a base path's positions was sealed, in microseconds.
-    newest: HashMap<PathBuf, i64>,
+    /// When the newest of a base path's positions was sealed, in microseconds, and in which file.
+    newest: HashMap<PathBuf, (i64, Key)>,
     /// Rotations that were there before we came and are not ours to read.
-    old: HashSet<Key>,
+    old: HashMap<Key, i128>,
     listed: bool,
     /// The last pass: files are read to where they end now.
     stopping: bool,
@@ -143,9 +146,13 @@ impl Files {
         let mut known: HashMap<Key, Vec<Position>> = HashMap::new();
         let mut newest = HashMap::new();
         for position in positions.into_iter().filter(|position| *position.source == *name) {
-            let at = newest.entry(base_of(Path::new(&*position.span.path))).or_insert(i64::MIN);
-            *at = position.sealed_at.max(*at);
-            known.entry((position.span.id.dev, position.span.id.inode)).or_default().push(position);
+            let key = (position.span.id.dev, position.span.id.inode);
+            let base = base_of(Path::new(&*position.span.path));
+            let last = newest.entry(base).or_insert((position.sealed_at, key));
+            if position.sealed_at > last.0 {
+                *last = (position.sealed_at, key);
+            }
+            known.entry(key).or_default().push(position);
         }
         let max = usize::try_from(config.max_record.0).unwrap_or(usize::MAX);
         Ok(Files {
@@ -158,7 +165,7 @@ impl Files {
             next: STEP,
             known,
             newest,
-            old: HashSet::new(),
+            old: HashMap::new(),
             listed: false,
             stopping: false,
             waiting: Vec::new(),
@@ -208,6 +215,14 @@ impl Files {
     pub fn round(&mut self, out: &mut impl Output) -> Result<bool, Error> {
         let now = clock::monotonic().duration_since(self.begun);
         self.round_at(now, out)
+    }
+
+    /// Looks which files there are, without reading them yet: what is rotated from now on is noticed.
+    ///
+    /// # Errors
+    /// As [`Files::round`].
+    pub fn look(&mut self, out: &mut impl Output) -> Result<(), Error> {
+        Ok(self.discover(out)?)
     }
 
     /// A round at a given monotonic time.
@@ -317,7 +332,7 @@ impl Files {
             }
         }
         for number in ended {
-            self.bury(number, out);
+            self.bury(number, None, out);
         }
         Ok(())
     }
