@@ -113,6 +113,8 @@ pub struct Recovered {
     pub torn: Option<Torn>,
     /// Whether the ledger was made just now.
     pub is_new: bool,
+    /// When its last entry was sealed.
+    pub left_at: Option<Micros>,
 }
 
 /// An open ledger.
@@ -214,8 +216,9 @@ impl Ledger {
         };
         ledger.status.next_seq.store(ledger.seq, Ordering::Relaxed);
         let positions = ledger.positions.values().cloned().collect();
+        let left_at = (!is_new).then_some(ledger.last_at);
         ledger.start(torn.as_ref());
-        Ok((ledger, Recovered { positions, torn, is_new }))
+        Ok((ledger, Recovered { positions, torn, is_new, left_at }))
     }
 
     /// What the world may know of it.

@@ -117,6 +117,9 @@ pub struct Files {
     known: HashMap<Key, Vec<Position>>,
     /// When the newest of a base path's positions was sealed, in microseconds, and in which file.
     newest: HashMap<PathBuf, (i64, Key)>,
+    /// When the last run ended, in microseconds: what was rotated later is ours to read, even under a
+    /// name of which nothing was ever sealed.
+    last_run: Option<i64>,
     /// Rotations that were there before we came and are not ours to read.
     old: HashMap<Key, i128>,
     listed: bool,
@@ -165,6 +168,7 @@ impl Files {
             next: STEP,
             known,
             newest,
+            last_run: None,
             old: HashMap::new(),
             listed: false,
             stopping: false,
@@ -215,6 +219,11 @@ impl Files {
     pub fn round(&mut self, out: &mut impl Output) -> Result<bool, Error> {
         let now = clock::monotonic().duration_since(self.begun);
         self.round_at(now, out)
+    }
+
+    /// Tells when the last run ended (microseconds since the epoch), if there was one.
+    pub fn left_at(&mut self, micros: i64) {
+        self.last_run = Some(micros);
     }
 
     /// Looks which files there are, without reading them yet: what is rotated from now on is noticed.

@@ -183,7 +183,7 @@ impl Files {
                 continue;
             };
             if let Some(positions) = self.known.remove(&key) {
-                match self.resume(&path, &positions) {
+                match self.resume(&path, key, &positions) {
                     // Another file has the inode, at a path that no glob wants: it was never ours,
                     // and is judged as any rotation is; or an archive, judged as any archive is.
                     Ok(reading)
@@ -206,8 +206,10 @@ impl Files {
             } else if is_gzip(&path) && self.is_known_archive(&path, &stamp) {
                 self.waiting.push((path, Some(stamp)));
             } else {
-                let reading = self.exhume(&path, key).unwrap_or_default();
-                fresh.push(Fresh { path, stamp, reading });
+                match self.exhume(&path, key) {
+                    Ok(reading) => fresh.push(Fresh { path, stamp, reading }),
+                    Err(_) => self.waiting.push((path, None)),
+                }
             }
         }
         fresh
@@ -215,7 +217,7 @@ impl Files {
 
     /// Goes on in a file that has positions, if it still is what it was. The positions that it
     /// disproves belong to files that are gone; with the same head it was rewritten in place.
-    fn resume(&mut self, path: &Path, positions: &[Position]) -> io::Result<Reading> {
+    fn resume(&mut self, path: &Path, key: Key, positions: &[Position]) -> io::Result<Reading> {
         let mut archive = if is_gzip(path) { Some(super::archives::open(path)?) } else { None };
         let file = identity::open(path)?;
         let mut read = |into: &mut [u8], at| match &mut archive {
@@ -223,6 +225,7 @@ impl Files {
             None => identity::read_at(&file, into, at),
         };
         let head = identity::read_head(&mut read)?;
+        identity::still_at(path, key)?;
         let mut reading = Reading::default();
         for position in positions {
             let mark = Mark::of(&position.span);
@@ -240,19 +243,24 @@ impl Files {
         Ok(reading)
     }
 
-    /// Goes on in a file that was thought to be gone and is back.
-    fn exhume(&mut self, path: &Path, key: Key) -> Option<Reading> {
+    /// Where reading begins in a file that has no position: at its start, unless it was thought to be
+    /// gone and is back.
+    fn exhume(&mut self, path: &Path, key: Key) -> io::Result<Reading> {
         let gone = |gone: &&Gone| gone.key() == key;
-        let tomb = self.orphans.iter().find(gone).or(self.tombs.iter().rev().find(gone))?;
-        let file = identity::open(path).ok()?;
+        let Some(tomb) = self.orphans.iter().find(gone).or(self.tombs.iter().rev().find(gone))
+        else {
+            return Ok(Reading::default());
+        };
+        let file = identity::open(path)?;
         let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
-        let same = identity::read_head(read).ok()? == Some(tomb.id.head);
-        let (id, reading) = (tomb.id, tomb.reading());
-        if !same || !tomb.mark.matches(read).ok()? {
-            return None;
+        let same = identity::read_head(read)? == Some(tomb.id.head) && tomb.mark.matches(read)?;
+        identity::still_at(path, key)?;
+        if !same {
+            return Ok(Reading::default());
         }
+        let (id, reading) = (tomb.id, tomb.reading());
         self.orphans.retain(|gone| gone.id != id);
-        Some(reading)
+        Ok(reading)
     }
 
     /// Begins to read a file, before the truncated one that it is a copy of.

@@ -46,14 +46,16 @@ impl Files {
                 }
                 let wanted = self.globs.matches(&path) && !is_gzip(&path);
                 let Ok(stamp) = Stamp::at(&path) else { continue };
-                if !stamp.regular || self.index.contains_key(&stamp.key) || wanted {
+                // One that is known but was renamed while it was looked at is found next time.
+                let known = self.known.contains_key(&stamp.key);
+                if !stamp.regular || known || self.index.contains_key(&stamp.key) || wanted {
                     continue;
                 }
                 present.insert(stamp.key);
                 let later = self.listed
                     || *since
                         .entry(base.clone())
-                        .or_insert_with(|| self.left_at(&base, listing))
+                        .or_insert_with(|| self.known_until(&base, listing))
                         .get_or_insert(i128::MAX)
                         < stamp.mtime;
                 if !later {
@@ -73,8 +75,10 @@ impl Files {
     /// When we last knew all rotations under `base`, in nanoseconds since the epoch: what changed
     /// later we have not seen. Not simply the time of the last seal: sealing can lag behind the
     /// files, so that what was sealed last is older than rotations that were never reached.
-    fn left_at(&self, base: &Path, listing: &Listing) -> Option<i128> {
-        let (sealed, key) = self.newest.get(base)?;
+    fn known_until(&self, base: &Path, listing: &Listing) -> Option<i128> {
+        let Some((sealed, key)) = self.newest.get(base) else {
+            return self.last_run.map(|micros| i128::from(micros) * 1000 - TICK);
+        };
         let paths = listing
             .dirs
             .iter()
@@ -128,6 +132,7 @@ impl Files {
         let file = identity::open(path)?;
         let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
         let Some(head) = identity::read_head(read)? else { return Ok(Judged::Wait) };
+        identity::still_at(path, stamp.key)?;
         let mut marks: Vec<(Mark, Option<u64>, bool)> = Vec::new();
         for (number, tail) in self.tails.iter().filter(|(_, tail)| tail.base == *base) {
             // One that was found but not read yet can be copied too.
