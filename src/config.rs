@@ -27,7 +27,7 @@ pub use problem::{Level, Problem, to_json};
 pub use starter::{demo, starter};
 pub use warnings::warnings;
 
-use crate::{ledger, redact, secret::Environment, sources, telemetry, units::Span};
+use crate::{ledger, reconcile, redact, secret::Environment, sources, telemetry, units::Span};
 use places::Places;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -46,6 +46,8 @@ pub struct Config {
     pub sources: Vec<sources::config::Config>,
     /// `[redact]`
     pub redact: redact::config::Config,
+    /// `[reconcile]`, where there is one.
+    pub reconcile: Option<reconcile::config::Config>,
     /// `[admin]`
     pub admin: telemetry::config::Admin,
     /// `[log]`
@@ -105,12 +107,24 @@ pub fn load_text(
         (Some(ledger), Some(redact), Some(admin), Some(log), Some(shutdown))
             if problems.is_empty() =>
         {
+            let reconcile = parts.reconcile;
             let references = [&ledger.mac_key, &ledger.signing_key].into_iter().flatten();
-            let environment = environment.only_for(references);
+            let management = reconcile.as_ref().map(|own| &own.management_key);
+            let environment = environment.only_for(references.chain(management));
             let sources = parts.sources.into_iter().map(|(_, source)| source).collect();
             let hash = [0; 32];
-            let mut config =
-                Config { ledger, sources, redact, admin, log, shutdown, hash, environment, places };
+            let mut config = Config {
+                ledger,
+                sources,
+                redact,
+                reconcile,
+                admin,
+                log,
+                shutdown,
+                hash,
+                environment,
+                places,
+            };
             config.hash = Sha256::digest(to_toml(&config, false)).into();
             Ok(config)
         }

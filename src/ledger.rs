@@ -33,7 +33,7 @@ mod run;
 pub mod segment;
 mod store;
 
-pub use control::{Start, config_reload};
+pub use control::{Start, config_reload, reconciliation};
 pub use recover::Torn;
 pub use store::Status;
 

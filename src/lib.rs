@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod pipeline;
 pub mod preview;
 pub mod queue;
+pub mod reconcile;
 pub mod record;
 pub mod redact;
 pub mod secret;

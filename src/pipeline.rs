@@ -7,13 +7,18 @@
 //! and syncs what they left, says goodbye and ends; what is not done by then is left for the next
 //! start, and the exit status says so.
 
+pub mod once;
+mod reconciler;
+
 use crate::{
     clock::Clock,
     config::{Config, Problem},
     disk::Disk,
     entry::{Policies, Policy},
     intake::Intake,
-    ledger::{self, Ledger, Recovered, Start, Status, archive::Archiver, keys::Given},
+    ledger::{
+        self, Ledger, Recovered, Start, Status, archive::Archiver, follow::Place, keys::Given,
+    },
     queue::{self, Message, Queue},
     record::Position,
     redact::Redactor,
@@ -22,6 +27,7 @@ use crate::{
     sources::{self, Running, stop::Stop},
     telemetry::{Health, http::Admin},
 };
+use reconciler::Reconciler;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -111,6 +117,8 @@ struct Daemon {
     stop_admin: watch::Sender<bool>,
     admin: JoinSet<std::io::Result<()>>,
     stop_archiver: Stop,
+    head: watch::Receiver<Place>,
+    reconciler: Reconciler,
 }
 
 /// What made the daemon leave its main loop.
@@ -127,7 +135,7 @@ impl Daemon {
         let doors = (Disk::from_environment(), Clock::System);
         let (ledger, recovered) = Ledger::open(&config.ledger, &given, doors)?;
         announce(&ledger, &recovered, &config);
-        let (status, master) = (ledger.status(), *ledger.master());
+        let (status, master, head) = (ledger.status(), *ledger.master(), ledger.head());
         let policies = Policies::new(policy(&config, &master)?);
         let (queue, messages) =
             queue::bounded(config.ledger.queue_size.0, tokio::runtime::Handle::current());
@@ -159,6 +167,8 @@ impl Daemon {
             stop_admin,
             admin,
             stop_archiver: Stop::default(),
+            head,
+            reconciler: Reconciler::default(),
         };
         if is_ready.await.is_err() {
             return Err(daemon.ledger_error().await);
@@ -167,6 +177,7 @@ impl Daemon {
             daemon.open(&source, &recovered.positions)?;
         }
         daemon.archive()?;
+        daemon.reconcile();
         daemon.health.started.store(true, Ordering::SeqCst);
         daemon.systemd.tell("READY=1\nSTATUS=sealing");
         tracing::info!(sources = daemon.sources.len(), "ready");
@@ -185,6 +196,11 @@ impl Daemon {
             .spawn(move || archiver.run(&stop))
             .map_err(|e| Error::System("start the archiver's thread", e))?;
         Ok(())
+    }
+
+    fn reconcile(&mut self) {
+        let beside = (&self.queue, &self.health, &self.head);
+        self.reconciler = Reconciler::start(&self.config, beside);
     }
 
     async fn ledger_error(&mut self) -> Error {
@@ -285,7 +301,14 @@ impl Daemon {
         let policy = policy(&new, &self.master).map_err(|e| vec![e.to_string()])?;
         self.policies.set(policy);
         self.swap_sources(&new).await.map_err(|e| vec![e.to_string()])?;
+        let same =
+            new.reconcile == self.config.reconcile && new.environment == self.config.environment;
         self.config = new;
+        if !same {
+            self.reconciler.stop();
+            self.reconciler.ended().await;
+            self.reconcile();
+        }
         let body = ledger::config_reload(&start(&self.config, &self.policies));
         self.queue.tell(Message::Control(body)).map_err(|e| vec![e.to_string()])
     }
@@ -334,6 +357,7 @@ impl Daemon {
         self.health.draining.store(true, Ordering::SeqCst);
         self.systemd.tell("STOPPING=1");
         self.stop_archiver.stop();
+        self.reconciler.stop();
         let result = match left {
             Left::AtOnce => return Ok(Ended::AtOnce),
             Left::LedgerEnded(Err(e)) => Err(e.into()),

@@ -1,1 +1,3 @@
 //! A stand-in for OpenRouter, for `demo` and for tests.
+
+pub mod activity;

@@ -3,6 +3,7 @@
 use super::{Config, Shutdown, places::Origin, sections::VERSION};
 use crate::{
     ledger::{self, config::Durability},
+    reconcile,
     redact::{
         self,
         config::{Content, Hash, Rule},
@@ -105,6 +106,9 @@ fn tables(config: &Config) -> Vec<Table> {
         let (header, path) = ("[[redact.rule]]".into(), format!("redact.rule[{index}]"));
         tables.push(Table { header, path, rows });
     }
+    if let Some(own) = &config.reconcile {
+        tables.push(section("reconcile", reconcile(own)));
+    }
     let Admin { listen } = &config.admin;
     let listen = listen.iter().map(|address| ("listen", text(&address.to_string())));
     tables.push(section("admin", listen.collect()));
@@ -192,6 +196,28 @@ fn source_rows(name: &str, kind: &Kind) -> Vec<(&'static str, String)> {
             rows
         }
     }
+}
+
+fn reconcile(config: &reconcile::config::Config) -> Vec<(&'static str, String)> {
+    let reconcile::config::Config {
+        management_key,
+        base_url,
+        every,
+        settle,
+        timeout,
+        api_key_hashes,
+        workspace_id,
+    } = config;
+    let mut rows =
+        vec![("management_key", reference(management_key)), ("base_url", text(base_url))];
+    rows.extend(every.iter().map(|every| ("every", shown(every))));
+    rows.extend([
+        ("settle", shown(settle)),
+        ("timeout", shown(timeout)),
+        ("api_key_hashes", texts(api_key_hashes)),
+    ]);
+    rows.extend(workspace_id.iter().map(|id| ("workspace_id", text(id))));
+    rows
 }
 
 fn log(config: &Log) -> Vec<(&'static str, String)> {

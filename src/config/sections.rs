@@ -7,13 +7,14 @@ use super::{
     problem::{Level, Part, Report, did_you_mean},
     read::{Section, quote, read, table, unknown_key},
 };
-use crate::{ledger, redact, sources, telemetry};
+use crate::{ledger, reconcile, redact, sources, telemetry};
 use std::collections::BTreeMap;
 
 /// The one version of the format there is.
 pub(super) const VERSION: u64 = 1;
 
-const SECTIONS: &[&str] = &["version", "ledger", "source", "redact", "admin", "log", "shutdown"];
+const SECTIONS: &[&str] =
+    &["version", "ledger", "source", "redact", "reconcile", "admin", "log", "shutdown"];
 
 /// Sections that are planned, and what they are for.
 const LATER: &[&str] = &["enrich", "sink", "retention"];
@@ -27,6 +28,8 @@ pub(super) struct Parts {
     /// Each with its index in the file.
     pub(super) sources: Vec<(usize, sources::config::Config)>,
     pub(super) redact: Option<redact::config::Config>,
+    /// May be left out.
+    pub(super) reconcile: Option<reconcile::config::Config>,
     pub(super) admin: Option<telemetry::config::Admin>,
     pub(super) log: Option<telemetry::config::Log>,
     pub(super) shutdown: Option<Shutdown>,
@@ -47,6 +50,7 @@ pub(super) fn parts(root: Node, report: &mut Report) -> Parts {
             node => sources(node, report),
         },
         redact: section(&mut keys, "redact", report),
+        reconcile: optional(&mut keys, "reconcile", report),
         admin: section(&mut keys, "admin", report),
         log: section(&mut keys, "log", report),
         shutdown: section(&mut keys, "shutdown", report),
@@ -72,6 +76,15 @@ fn section<T: serde::de::DeserializeOwned>(
 ) -> Option<T> {
     let node = table(keys.remove(path), path, report)?;
     read(node, &Section::plain(path), report)
+}
+
+/// A section that does nothing when it is left out.
+fn optional<T: serde::de::DeserializeOwned>(
+    keys: &mut BTreeMap<String, Node>,
+    path: &str,
+    report: &mut Report,
+) -> Option<T> {
+    if keys.contains_key(path) { section(keys, path, report) } else { None }
 }
 
 fn version(node: Option<Node>, report: &mut Report) {

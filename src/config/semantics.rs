@@ -1,5 +1,6 @@
 //! What the values mean, alone and together: what the types of the stages cannot say.
 
+mod reconcile;
 mod redact;
 mod sources;
 
@@ -30,6 +31,9 @@ pub(super) fn check(parts: &Parts, report: &mut Report) {
     check.sources(&parts.sources, parts.ledger.as_ref());
     if let Some(redact) = &parts.redact {
         check.redact(redact);
+    }
+    if let Some(reconcile) = &parts.reconcile {
+        check.reconcile(reconcile);
     }
     if let Some(Shutdown { deadline }) = &parts.shutdown {
         check.range("shutdown.deadline", *deadline, millis(100)..=seconds(3600));

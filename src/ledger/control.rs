@@ -146,6 +146,12 @@ pub fn config_reload(start: &Start) -> Vec<u8> {
     )
 }
 
+/// `reconciliation`: a day's count against OpenRouter's, as the members of an object.
+#[must_use]
+pub fn reconciliation(members: Value) -> Vec<u8> {
+    body("reconciliation", members)
+}
+
 /// `recovery`: a torn tail that was copied aside and cut.
 #[must_use]
 pub(super) fn recovery(bytes: u64, sha256: &Digest, file: &str) -> Vec<u8> {
