@@ -173,6 +173,7 @@ fn the_reference_config_is_whole_and_true() {
         fields::<Stdin>(),
         fields::<redact::config::Config>(),
         fields::<redact::config::Rule>(),
+        fields::<reconcile::config::Config>(),
         fields::<telemetry::config::Admin>(),
         fields::<telemetry::config::Log>(),
         fields::<Shutdown>(),
@@ -193,12 +194,19 @@ fn every_commented_key_of_the_reference_config_can_be_switched_on() {
         let rest = line.strip_prefix("# ").unwrap_or(line);
         let key = rest.split_once(" = ").map_or(" ", |(key, _)| key);
         let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-        if is_key || rest.starts_with("[[") { rest.to_owned() } else { line.to_owned() }
+        let is_section = rest.starts_with('[') && rest.ends_with(']');
+        if is_key || is_section { rest.to_owned() } else { line.to_owned() }
     };
     let on: Vec<String> = text.lines().map(switch_on).collect();
     let config = load_text("all on", &on.join("\n"), &environment(&[]))
         .unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     assert_eq!(config.sources.len(), 3);
+    // What is written behind the `#` of a section that may be left out is what it defaults to.
+    let own = config.reconcile.clone().unwrap();
+    let text = "management_key = { env = \"K\" }";
+    let bare: reconcile::config::Config = toml::from_str(text).unwrap();
+    assert_eq!((own.base_url, own.settle), (bare.base_url, bare.settle));
+    assert_eq!((own.timeout, own.api_key_hashes), (bare.timeout, bare.api_key_hashes));
     let defaults = effective(&config).into_iter().filter(|row| row.2 == Origin::Default);
     assert_eq!(defaults.collect::<Vec<_>>(), []);
 }
