@@ -63,6 +63,17 @@ impl<'p> Body<'p> {
         fits
     }
 
+    /// A raw `true` or `false`. `false`, and nothing written, when `raw` is neither.
+    #[must_use]
+    pub fn flag(&mut self, name: &str, raw: &[u8]) -> bool {
+        let fits = Type::of(raw) == Type::Bool;
+        if fits {
+            write::name(&mut self.out, name);
+            self.out.extend_from_slice(raw);
+        }
+        fits
+    }
+
     /// A raw text, scrubbed. `false`, and nothing written, when `raw` is no text.
     #[must_use]
     pub fn text(&mut self, name: &str, raw: &[u8], scope: Scope) -> bool {
