@@ -104,7 +104,8 @@ fn answer(reply: Reply) -> Response<Body> {
 fn half(body: &str, close: bool) -> Response<Body> {
     let bytes = body.as_bytes();
     let part = Bytes::copy_from_slice(bytes.get(..bytes.len() / 2).unwrap_or_default());
-    let mut response = Response::new(Body::from_stream(Half { part: Some(part), close }));
+    let mut response =
+        Response::new(Body::from_stream(Half { part: Some(part), flushed: false, close }));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
@@ -114,15 +115,22 @@ fn half(body: &str, close: bool) -> Response<Body> {
 /// A body that yields one part, then breaks off or falls silent.
 struct Half {
     part: Option<Bytes>,
+    flushed: bool,
     close: bool,
 }
 
 impl Stream for Half {
     type Item = io::Result<Bytes>;
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.part.take() {
             Some(part) => Poll::Ready(Some(Ok(part))),
+            // The server sends what it has only when there is nothing more for the moment.
+            None if !self.flushed => {
+                self.flushed = true;
+                task.waker().wake_by_ref();
+                Poll::Pending
+            }
             None if self.close => {
                 Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::ConnectionReset))))
             }

@@ -292,7 +292,7 @@ fn evidence(body: &mut Body<'_>, answer: &Answer, attempts: &[Attempt]) {
 
 /// Each attempt's status and age: "404 for ever", "404, then 200" and "500" are different stories.
 fn tried(body: &mut Body<'_>, attempts: &[Attempt]) {
-    let told = |attempt: &Attempt| serde_json::json!({ "status": attempt.status, "what": attempt.what, "age_ms": attempt.age_ms });
+    let told = |Attempt { status, what, age_ms }: &Attempt| serde_json::json!({ "status": status, "what": what, "age_ms": age_ms });
     let skipped = TOLD..attempts.len().saturating_sub(TOLD);
     let all = attempts.iter().enumerate().filter(|(at, _)| !skipped.contains(at));
     body.integer("attempt_count", attempts.len() as u64);

@@ -128,7 +128,7 @@ fn only_the_right_answer_is_taken() {
     let refused = |body: &[u8]| Answer::parse(body, ID).unwrap_err();
     assert_eq!(refused(b"<html></html>"), Refused::NotJson);
     assert_eq!(refused(b""), Refused::NotJson);
-    assert_eq!(refused(answers::usual(ID)[..300].as_bytes()), Refused::NotJson);
+    assert_eq!(refused(&answers::usual(ID).as_bytes()[..300]), Refused::NotJson);
     assert_eq!(refused(b"{\"data\":{\"id\":\"\xff\"}}"), Refused::NotJson);
     assert_eq!(refused(b"{\"data\":{}} {}"), Refused::NotJson);
     for body in
