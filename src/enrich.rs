@@ -3,4 +3,5 @@
 pub mod answer;
 pub mod client;
 pub mod key;
+pub mod mismatch;
 pub mod money;

@@ -38,7 +38,7 @@ pub use timer::Timer;
 use crate::{
     ledger,
     secret::{self, Secret},
-    sources::stop::Stop,
+    stop::Stop,
 };
 use ask::Asker;
 use config::Config;

@@ -8,7 +8,7 @@ use crate::{
     pipeline::{self, once},
     reconcile::{self, AskedBy, Day, Report, Source, Verdict},
     secret::Environment,
-    sources::stop::Stop,
+    stop::Stop,
     telemetry,
 };
 use std::{path::PathBuf, process::ExitCode};

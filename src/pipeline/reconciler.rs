@@ -9,7 +9,7 @@ use crate::{
     queue::{Message, Queue},
     reconcile::{self, AskedBy, Day, Listener, Report, Source, Timer, Verdict},
     secret::Environment,
-    sources::stop::Stop,
+    stop::Stop,
     telemetry::Health,
 };
 use std::{

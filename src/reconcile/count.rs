@@ -19,7 +19,7 @@ use crate::{
         follow::{self, Follower, Place},
         segment,
     },
-    sources::stop::Stop,
+    stop::Stop,
 };
 use std::{
     io,

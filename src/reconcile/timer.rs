@@ -7,7 +7,7 @@ use super::{
     count::Source,
     day::{Day, KEPT},
 };
-use crate::{clock::Micros, sources::stop::Stop};
+use crate::{clock::Micros, stop::Stop};
 use std::{collections::BTreeSet, time::Duration};
 
 /// The days that are owed.

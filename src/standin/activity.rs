@@ -120,12 +120,12 @@ impl Activity {
         self.lock().asked.clone()
     }
 
-    /// The routes, to be served below `/api/v1` or merged into others'.
+    /// The routes, for [`super::StandIn::start_with`].
     pub fn router(&self) -> Router {
         Router::new()
-            .route("/api/v1/activity", get(activity))
-            .route("/api/v1/analytics/query", post(query))
-            .route("/api/v1/key", get(key))
+            .route("/activity", get(activity))
+            .route("/analytics/query", post(query))
+            .route("/key", get(key))
             .with_state(self.clone())
     }
 

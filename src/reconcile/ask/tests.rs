@@ -3,10 +3,13 @@
 use super::*;
 use crate::{
     secret::{Environment, SecretRef},
-    standin::activity::{Activity as Standin, Generation, Trouble},
+    standin::{
+        StandIn,
+        activity::{Activity as Standin, Generation, Trouble},
+    },
     units::Span,
 };
-use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
+use tokio::runtime::Runtime;
 
 const KEY: &str = "sk-or-v1-management-key-of-the-test";
 
@@ -15,7 +18,7 @@ struct Bench {
     config: Config,
     key: Secret,
     standin: Standin,
-    _server: JoinSet<()>,
+    _server: StandIn,
 }
 
 fn secret(value: &str) -> Secret {
@@ -57,17 +60,10 @@ fn call(n: i64) -> Generation {
 
 impl Bench {
     fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let base_url = format!("http://{}/api/v1", listener.local_addr().unwrap());
         let standin = Standin::new(KEY);
-        let routes = standin.router();
-        let mut server = JoinSet::new();
-        let serve = async move { axum::serve(listener, routes).await.unwrap() };
-        server.spawn_on(serve, runtime.handle());
-        let config = config(base_url);
+        let server = StandIn::start_with(standin.router()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let config = config(server.base_url());
         Bench { runtime, config, key: secret(KEY), standin, _server: server }
     }
 
