@@ -17,6 +17,7 @@ mod disk;
 mod examples;
 mod house;
 mod pains;
+mod reconcile;
 mod running;
 mod sealed;
 mod secrets;
