@@ -147,7 +147,6 @@ impl Request {
 ///
 /// # Errors
 /// When the socket may not be used or breaks off.
-#[expect(clippy::type_complexity, reason = "an outcome told over a connection that may fail")]
 pub fn ask_daemon(dir: &Path, day: Day) -> io::Result<Option<Result<(Report, u64), String>>> {
     let mut stream = match std::os::unix::net::UnixStream::connect(socket_path(dir)) {
         Ok(stream) => stream,

@@ -146,20 +146,20 @@ impl Activity {
         let key = authorization.strip_prefix("Bearer ").unwrap_or_default().to_owned();
         inner.asked.push(Asked { path: path.into(), what, authorization });
         match inner.troubles.get_mut(path).and_then(VecDeque::pop_front) {
-            Some(Trouble::Status(status)) => return Err(Box::new(error(status))),
+            Some(Trouble::Status(status)) => Err(Box::new(error(status))),
             Some(Trouble::Throttled(seconds)) => {
                 let wait = [(header::RETRY_AFTER, seconds.to_string())];
-                return Err(Box::new((wait, error(429)).into_response()));
+                Err(Box::new((wait, error(429)).into_response()))
             }
             Some(Trouble::WebPage) => {
                 let kind = [(header::CONTENT_TYPE, "text/html")];
                 let page = "<!doctype html><title>Just a moment</title>";
-                return Err(Box::new((kind, page).into_response()));
+                Err(Box::new((kind, page).into_response()))
             }
-            _ if key.is_empty() => return Err(Box::new(error(401))),
-            trouble if key == inner.management => return Ok((true, trouble)),
-            trouble if inner.plain.contains(&key) => return Ok((false, trouble)),
-            _ => return Err(Box::new(error(401))),
+            _ if key.is_empty() => Err(Box::new(error(401))),
+            trouble if key == inner.management => Ok((true, trouble)),
+            trouble if inner.plain.contains(&key) => Ok((false, trouble)),
+            _ => Err(Box::new(error(401))),
         }
     }
 }
