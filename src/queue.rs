@@ -23,6 +23,8 @@ pub enum Kind {
     Quarantine(Arc<str>),
     /// Bytes lost unread.
     Gap,
+    /// An entry of veritail's own, whose maker wants to be told when it is durable. No record.
+    Own,
 }
 
 /// A record whose sender wants to be told.
@@ -48,6 +50,13 @@ pub struct Item {
     pub kind: Kind,
     /// Whom to tell.
     pub ticket: Option<Ticket>,
+}
+
+impl Item {
+    /// Whether it came in as a record, sealed as such or refused.
+    fn is_record(&self) -> bool {
+        matches!(self.kind, Kind::Record | Kind::Quarantine(_))
+    }
 }
 
 /// Bodies that one source hands over together.
@@ -129,7 +138,7 @@ impl Queue {
         let cost = (batch.bytes.len() / UNIT + 1).min(self.units);
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         batch.permit = Some(self.room.clone().acquire_many_owned(cost).await.map_err(|_| Closed)?);
-        let records = batch.items.iter().filter(|item| item.kind != Kind::Gap).count();
+        let records = batch.items.iter().filter(|item| item.is_record()).count();
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.tell(Message::Batch(batch))
     }
