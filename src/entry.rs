@@ -83,13 +83,6 @@ impl Policy {
             id,
         }
     }
-
-    /// What is sealed as `api_key` of a record that carried this key.
-    #[must_use]
-    pub fn key_fingerprint(&self, key: &[u8]) -> String {
-        let print = write::hmac(&self.fingerprint_key, &[key]);
-        format!("hmac-sha256:{}", const_hex::encode(&print[..16]))
-    }
 }
 
 /// The policy in force, shared by all sources; a reload puts another in its place.

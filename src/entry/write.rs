@@ -211,8 +211,11 @@ impl Encoder {
         if let Some(raw) = members.take(Field::ApiKey) {
             let mut key = String::new();
             text::unescape(raw, &mut key);
+            let print = hmac(&self.policy.fingerprint_key, &[key.as_bytes()]);
             name(out, Field::ApiKey.name());
-            text::write(out, &self.policy.key_fingerprint(key.as_bytes()));
+            out.extend_from_slice(b"\"hmac-sha256:");
+            out.extend_from_slice(const_hex::encode(&print[..16]).as_bytes());
+            out.push(b'"');
         }
         if let Some(raw) = members.take(Field::ApiKeyName) {
             self.scalar((Field::ApiKeyName, Scope::Text), raw, spill, out);
