@@ -5,6 +5,7 @@
 //! A body is the entry from `"event_type"` on, without braces; the ledger puts the envelope before
 //! it and the seal behind it.
 
+pub mod body;
 pub mod fields;
 mod scrub;
 mod write;
@@ -17,6 +18,8 @@ use crate::{
         config::{Content, Hash},
     },
 };
+pub use write::fingerprint;
+
 use fields::{FIELDS, Field};
 use scrub::Scrubber;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -234,29 +237,9 @@ impl Encoder {
 
     /// Members that end the body: what was odd, what was scrubbed, under which policy.
     fn tail(&mut self, out: &mut Vec<u8>) {
-        if !self.degraded.is_empty() || !self.scrub.degraded.is_empty() {
-            out.extend_from_slice(b",\"degraded\":[");
-            for (at, (name, why)) in self
-                .degraded
-                .iter()
-                .copied()
-                .chain(self.scrub.degraded.iter().map(|why| (*why, "")))
-                .enumerate()
-            {
-                out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
-                out.extend_from_slice(name.as_bytes());
-                if !why.is_empty() {
-                    out.push(b':');
-                    out.extend_from_slice(why.as_bytes());
-                }
-                out.push(b'"');
-            }
-            out.push(b']');
-        }
-        write::redactions(out, &self.policy.redactor, self.scrub.counts());
-        out.extend_from_slice(b",\"policy\":\"");
-        out.extend_from_slice(self.policy.id.as_bytes());
-        out.push(b'"');
+        let own = self.degraded.iter().copied();
+        write::degraded(out, own.chain(self.scrub.degraded.iter().map(|why| (*why, ""))));
+        write::redactions(out, &self.policy, self.scrub.counts());
     }
 }
 

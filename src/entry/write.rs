@@ -1,11 +1,11 @@
 //! The body's members, group by group.
 
-use super::{Encoder, Field, Members, fields};
+use super::{Encoder, Field, Members, Policy, fields};
 use crate::{
     json::{self, Type, text},
     record::{Digest, Origin},
     redact::{
-        Redactor, Scope,
+        Redactor, RuleId, Scope,
         config::{Content, Hash},
     },
 };
@@ -32,7 +32,7 @@ fn quoted(field: Field) -> &'static [u8] {
     }
 }
 
-fn name(out: &mut Vec<u8>, name: &str) {
+pub(super) fn name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
@@ -62,6 +62,28 @@ pub(super) fn hmac(key: &Digest, parts: &[&[u8]]) -> Digest {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
+}
+
+/// What stands for an API key in an entry: the beginning of its HMAC, so that the calls of one key
+/// can be joined and a key that somebody holds can be recognised.
+#[must_use]
+pub fn fingerprint(policy: &Policy, key: &[u8]) -> String {
+    let print = hmac(&policy.fingerprint_key, &[key]);
+    format!("hmac-sha256:{}", const_hex::encode(&print[..16]))
+}
+
+/// The keyed pseudonym of a user's name that is personal data as a whole, and the rule that says so.
+pub(super) fn pseudonym(policy: &Policy, plain: &str) -> Option<(RuleId, String)> {
+    let mut hits = Vec::new();
+    policy.redactor.scan(plain, Some("user_id"), Scope::Text, &mut hits);
+    let [hit] = hits.as_slice() else { return None };
+    if hit.start != 0 || hit.end != plain.len() {
+        return None;
+    }
+    let normal = plain.trim().to_ascii_lowercase();
+    let print = hmac(&policy.fingerprint_key, &[normal.as_bytes()]);
+    let label = policy.redactor.label(hit.rule).trim_end_matches(']');
+    Some((hit.rule, format!("{label}:{}]", const_hex::encode(&print[..6]))))
 }
 
 /// `"origin":{…}`, a leading comma included.
@@ -106,11 +128,37 @@ pub(super) fn origin(out: &mut Vec<u8>, source: &str, origin: &Origin) {
     out.push(b'}');
 }
 
-/// `"redactions":{"EMAIL":2}`, nothing when nothing was scrubbed.
-pub(super) fn redactions(out: &mut Vec<u8>, redactor: &Redactor, counts: &[u32]) {
-    if counts.iter().all(|count| *count == 0) {
-        return;
+/// `"degraded":["timestamp","usage:type"]`, nothing when nothing was odd.
+pub(super) fn degraded<'a>(out: &mut Vec<u8>, odd: impl Iterator<Item = (&'a str, &'a str)>) {
+    let mut separator: &[u8] = b",\"degraded\":[\"";
+    for (name, why) in odd {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(name.as_bytes());
+        if !why.is_empty() {
+            out.push(b':');
+            out.extend_from_slice(why.as_bytes());
+        }
+        out.push(b'"');
+        separator = b",\"";
     }
+    if separator.len() == 2 {
+        out.push(b']');
+    }
+}
+
+/// What was scrubbed, where anything was, and under which policy: the end of every body.
+/// `"redactions":{"EMAIL":2},"policy":"…"`
+pub(super) fn redactions(out: &mut Vec<u8>, policy: &Policy, counts: &[u32]) {
+    if counts.iter().any(|count| *count > 0) {
+        kinds(out, &policy.redactor, counts);
+    }
+    name(out, "policy");
+    out.push(b'"');
+    out.extend_from_slice(policy.id.as_bytes());
+    out.push(b'"');
+}
+
+fn kinds(out: &mut Vec<u8>, redactor: &Redactor, counts: &[u32]) {
     let mut kinds = std::collections::BTreeMap::<&str, u64>::new();
     for (rule, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         *kinds.entry(redactor.kind_at(rule)).or_default() += u64::from(*count);
@@ -211,11 +259,8 @@ impl Encoder {
         if let Some(raw) = members.take(Field::ApiKey) {
             let mut key = String::new();
             text::unescape(raw, &mut key);
-            let print = hmac(&self.policy.fingerprint_key, &[key.as_bytes()]);
             name(out, Field::ApiKey.name());
-            out.extend_from_slice(b"\"hmac-sha256:");
-            out.extend_from_slice(const_hex::encode(&print[..16]).as_bytes());
-            out.push(b'"');
+            text::write(out, &fingerprint(&self.policy, key.as_bytes()));
         }
         if let Some(raw) = members.take(Field::ApiKeyName) {
             self.scalar((Field::ApiKeyName, Scope::Text), raw, spill, out);
@@ -268,19 +313,13 @@ impl Encoder {
         if Type::of(raw) == Type::String {
             text::unescape(raw, &mut plain);
         }
-        let mut hits = Vec::new();
-        let policy = self.policy.clone();
-        policy.redactor.scan(&plain, Some("user_id"), Scope::Text, &mut hits);
-        match hits.as_slice() {
-            [hit] if hit.start == 0 && hit.end == plain.len() => {
-                let normal = plain.trim().to_ascii_lowercase();
-                let print = hmac(&policy.fingerprint_key, &[normal.as_bytes()]);
+        match pseudonym(&self.policy, &plain) {
+            Some((rule, pseudonym)) => {
                 name(out, Field::UserId.name());
-                let label = policy.redactor.label(hit.rule).trim_end_matches(']');
-                text::write(out, &format!("{label}:{}]", const_hex::encode(&print[..6])));
-                self.scrub.count(hit.rule);
+                text::write(out, &pseudonym);
+                self.scrub.count(rule);
             }
-            _ => self.scalar((Field::UserId, Scope::Text), raw, spill, out),
+            None => self.scalar((Field::UserId, Scope::Text), raw, spill, out),
         }
         self.plain = plain;
     }

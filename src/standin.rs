@@ -1,0 +1,1 @@
+//! A stand-in for OpenRouter, for `demo` and for tests.
