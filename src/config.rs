@@ -27,7 +27,7 @@ pub use problem::{Level, Problem, to_json};
 pub use starter::{demo, starter};
 pub use warnings::warnings;
 
-use crate::{ledger, redact, secret::Environment, sources, telemetry, units::Span};
+use crate::{enrich, ledger, redact, secret::Environment, sources, telemetry, units::Span};
 use places::Places;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -46,6 +46,8 @@ pub struct Config {
     pub sources: Vec<sources::config::Config>,
     /// `[redact]`
     pub redact: redact::config::Config,
+    /// `[enrich]`, where there is one.
+    pub enrich: Option<enrich::config::Config>,
     /// `[admin]`
     pub admin: telemetry::config::Admin,
     /// `[log]`
@@ -105,12 +107,16 @@ pub fn load_text(
         (Some(ledger), Some(redact), Some(admin), Some(log), Some(shutdown))
             if problems.is_empty() =>
         {
-            let references = [&ledger.mac_key, &ledger.signing_key].into_iter().flatten();
-            let environment = environment.only_for(references);
+            let enrich = parts.enrich;
+            let keys = [&ledger.mac_key, &ledger.signing_key].into_iter().flatten();
+            let more = enrich.iter().flat_map(enrich::config::Config::references);
+            let environment = environment.only_for(keys.chain(more.map(|(_, key)| key)));
             let sources = parts.sources.into_iter().map(|(_, source)| source).collect();
             let hash = [0; 32];
-            let mut config =
-                Config { ledger, sources, redact, admin, log, shutdown, hash, environment, places };
+            #[rustfmt::skip]
+            let mut config = Config {
+                ledger, sources, redact, enrich, admin, log, shutdown, hash, environment, places,
+            };
             config.hash = Sha256::digest(to_toml(&config, false)).into();
             Ok(config)
         }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! sources ─► intake (parse, redact, encode) ─► queue ─► ledger ─► told, in the order of writes
+//!                                                ▲         └─► enrich ─┐
+//!                                                └─────────────────────┘
 //! ```
 //! A stop follows the flow under one deadline: sources read what is there and end; the ledger seals
 //! and syncs what they left, says goodbye and ends; what is not done by then is left for the next
@@ -11,9 +13,12 @@ use crate::{
     clock::Clock,
     config::{Config, Problem},
     disk::Disk,
+    enrich::{self, Access, Enricher, Settings},
     entry::{Policies, Policy},
     intake::Intake,
-    ledger::{self, Ledger, Recovered, Start, Status, archive::Archiver, keys::Given},
+    ledger::{
+        self, Ledger, Recovered, Start, Status, archive::Archiver, follow::Place, keys::Given,
+    },
     queue::{self, Message, Queue},
     record::Position,
     redact::Redactor,
@@ -46,6 +51,9 @@ pub enum Error {
     /// A redaction rule.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Redact(Vec<crate::redact::Error>),
+    /// Enrichment.
+    #[error(transparent)]
+    Enrich(#[from] enrich::Error),
     /// A source.
     #[error(transparent)]
     Source(#[from] sources::Error),
@@ -103,6 +111,8 @@ struct Daemon {
     policies: Policies,
     master: [u8; 32],
     status: Arc<Status>,
+    head: watch::Receiver<Place>,
+    enricher: Option<Enricher>,
     health: Arc<Health>,
     systemd: Systemd,
     sources: Vec<Running>,
@@ -127,8 +137,9 @@ impl Daemon {
         let doors = (Disk::from_environment(), Clock::System);
         let (ledger, recovered) = Ledger::open(&config.ledger, &given, doors)?;
         announce(&ledger, &recovered, &config);
-        let (status, master) = (ledger.status(), *ledger.master());
+        let (status, master, head) = (ledger.status(), *ledger.master(), ledger.head());
         let policies = Policies::new(policy(&config, &master)?);
+        let enrich = settings(&config, &policies.get())?;
         let (queue, messages) =
             queue::bounded(config.ledger.queue_size.0, tokio::runtime::Handle::current());
         let health = Arc::new(Health::new(status.clone(), queue.clone()));
@@ -151,6 +162,8 @@ impl Daemon {
             policies,
             master,
             status,
+            head,
+            enricher: None,
             health,
             systemd,
             sources: Vec::new(),
@@ -166,6 +179,7 @@ impl Daemon {
         for source in daemon.config.sources.clone() {
             daemon.open(&source, &recovered.positions)?;
         }
+        daemon.enrich(enrich)?;
         daemon.archive()?;
         daemon.health.started.store(true, Ordering::SeqCst);
         daemon.systemd.tell("READY=1\nSTATUS=sealing");
@@ -184,6 +198,26 @@ impl Daemon {
             .name("archiver".into())
             .spawn(move || archiver.run(&stop))
             .map_err(|e| Error::System("start the archiver's thread", e))?;
+        Ok(())
+    }
+
+    /// Starts enrichment, lets it go on under other settings, or lets it idle.
+    fn enrich(&mut self, settings: Option<Settings>) -> Result<(), enrich::Error> {
+        match (&self.enricher, settings) {
+            (Some(enricher), settings) => enricher.reload(settings),
+            (None, None) => {}
+            (None, Some(settings)) => {
+                let access = Access {
+                    dir: self.config.ledger.dir.clone(),
+                    head: self.head.clone(),
+                    status: self.status.clone(),
+                    queue: self.queue.clone(),
+                    policies: self.policies.clone(),
+                    counters: self.health.enrich.clone(),
+                };
+                self.enricher = Some(Enricher::start(settings, access)?);
+            }
+        }
         Ok(())
     }
 
@@ -283,7 +317,9 @@ impl Daemon {
             return Err(changed);
         }
         let policy = policy(&new, &self.master).map_err(|e| vec![e.to_string()])?;
+        let settings = settings(&new, &policy).map_err(|e| vec![e.to_string()])?;
         self.policies.set(policy);
+        self.enrich(settings).map_err(|e| vec![e.to_string()])?;
         self.swap_sources(&new).await.map_err(|e| vec![e.to_string()])?;
         self.config = new;
         let body = ledger::config_reload(&start(&self.config, &self.policies));
@@ -353,6 +389,8 @@ impl Daemon {
 
     async fn wind_down(&mut self) -> Result<(), Error> {
         let deadline = Deadline::after(self.config.shutdown.deadline.0);
+        // The ledger knows who waits: nothing is lost by dropping its questions.
+        self.enricher = None;
         for source in &self.sources {
             source.stop();
         }
@@ -444,6 +482,12 @@ fn given(config: &Config) -> Result<Given, Error> {
 fn policy(config: &Config, master: &[u8; 32]) -> Result<Policy, Error> {
     let redactor = Redactor::new(&config.redact).map_err(Error::Redact)?;
     Ok(Policy::new(redactor, (config.redact.content, config.redact.hash), master))
+}
+
+/// What enrichment is to do, where it is to do anything.
+fn settings(config: &Config, policy: &Policy) -> Result<Option<Settings>, enrich::Error> {
+    let new = |enrich| Settings::new(enrich, &config.environment, policy);
+    config.enrich.as_ref().map(new).transpose()
 }
 
 fn start(config: &Config, policies: &Policies) -> Start {

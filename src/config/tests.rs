@@ -173,12 +173,15 @@ fn the_reference_config_is_whole_and_true() {
         fields::<Stdin>(),
         fields::<redact::config::Config>(),
         fields::<redact::config::Rule>(),
+        fields::<enrich::config::Config>(),
+        fields::<enrich::config::Key>(),
+        fields::<enrich::config::Source>(),
         fields::<telemetry::config::Admin>(),
         fields::<telemetry::config::Log>(),
         fields::<Shutdown>(),
     ];
     for key in known.into_iter().inspect(|keys| assert!(!keys.is_empty())).flatten() {
-        let is_there = ["\n", "\n# ", "\n[[redact."].iter().any(|before| {
+        let is_there = ["\n", "\n# ", "\n[[redact.", "\n# [[enrich."].iter().any(|before| {
             text.contains(&format!("{before}{key} =")) || text.contains(&format!("{before}{key}]]"))
         });
         assert!(is_there, "{key} is not in the reference config");
@@ -286,7 +289,8 @@ fn every_key_can_be_set_from_the_environment() {
     };
     let given: Environment = effective(&full).into_iter().map(variable).collect();
     assert!(given.iter().count() > 40);
-    let bare = "source = [{}, {}, {}]\nredact.rule = [{}, {}]\n";
+    let bare = "source = [{}, {}, {}]\nredact.rule = [{}, {}]\n\
+                enrich.key = [{}, {}]\nenrich.source = [{}]\n";
     let set = load_text("bare", bare, &given).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     assert_eq!(to_toml(&set, false), to_toml(&full, false));
     assert_eq!(set.hash, full.hash);

@@ -110,12 +110,7 @@ impl Lane {
     }
 
     /// A question ended: it failed.
-    pub fn failed(
-        &mut self,
-        why: Why,
-        now: Millis,
-        scaled: &dyn Fn(Millis) -> Millis,
-    ) -> Change {
+    pub fn failed(&mut self, why: Why, now: Millis, scaled: &dyn Fn(Millis) -> Millis) -> Change {
         self.ended();
         self.breaker.fail(why, now, scaled)
     }

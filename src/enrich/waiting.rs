@@ -183,12 +183,6 @@ impl Waiting {
         self.lanes.iter().enumerate().filter_map(|(at, lane)| Some((at, lane.is_shut()?)))
     }
 
-    /// Whether an entry of this call is on its way to the disk, for any call.
-    #[must_use]
-    pub fn any_handed(&self) -> bool {
-        self.calls.values().any(|call| call.state == State::Handed)
-    }
-
     /// A call joins; one that is here already stays as it is.
     pub fn add(&mut self, new: Newcomer, now: Now) {
         let Some(lane) = self.lanes.get_mut(new.lane) else { return };
@@ -217,7 +211,8 @@ impl Waiting {
     /// The entry that settles a call is durable: it leaves, whatever it was doing.
     pub fn settle(&mut self, seq: u64) {
         let Some(call) = self.calls.remove(&seq) else { return };
-        if let (State::Due(at), Some(lane)) = (call.state, self.lanes.get_mut(call.lane.into())) {
+        let lane = self.lanes.get_mut(usize::from(call.lane));
+        if let (State::Due(at), Some(lane)) = (call.state, lane) {
             lane.remove(at, seq);
         }
     }
@@ -227,7 +222,9 @@ impl Waiting {
         let lanes = self.lanes.len();
         for step in 0..lanes {
             let at = (self.turn + step) % lanes;
-            let Some(seq) = self.lanes.get_mut(at).and_then(|lane| lane.next(now)) else { continue };
+            let Some(seq) = self.lanes.get_mut(at).and_then(|lane| lane.next(now)) else {
+                continue;
+            };
             self.turn = at + 1;
             let call = self.calls.get_mut(&seq)?;
             call.state = State::Asked;
@@ -308,6 +305,23 @@ impl Waiting {
             call.state = State::Due(at);
             lane.put(at, seq);
         }
+    }
+
+    /// The entry of `seq` could not be made after all: it is due again at `at`.
+    pub fn take_back(&mut self, seq: u64, at: Millis) {
+        let Some(call) = self.calls.get_mut(&seq).filter(|c| c.state == State::Handed) else {
+            return;
+        };
+        call.state = State::Due(at);
+        if let Some(lane) = self.lanes.get_mut(usize::from(call.lane)) {
+            lane.put(at, seq);
+        }
+    }
+
+    /// Where the entry of `seq` is.
+    #[must_use]
+    pub fn place(&self, seq: u64) -> Option<Place> {
+        self.calls.get(&seq).map(|call| call.place)
     }
 
     fn tell(&mut self, lane: usize, said: Said, now: Millis) -> (Change, Millis) {
