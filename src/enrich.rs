@@ -18,6 +18,7 @@ mod counters;
 pub mod key;
 mod keyring;
 pub mod lane;
+pub mod mismatch;
 pub mod money;
 mod run;
 mod scan;

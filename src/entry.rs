@@ -7,8 +7,11 @@
 
 pub mod body;
 pub mod fields;
+mod parts;
 mod scrub;
 mod write;
+
+pub use parts::fingerprint;
 
 use crate::{
     json::{self, text},
@@ -18,8 +21,6 @@ use crate::{
         config::{Content, Hash},
     },
 };
-pub use write::fingerprint;
-
 use fields::{FIELDS, Field};
 use scrub::Scrubber;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -81,8 +82,8 @@ impl Policy {
             redactor,
             content,
             hash,
-            content_key: write::hmac(master, &[b"content\n"]),
-            fingerprint_key: write::hmac(master, &[b"fingerprint\n"]),
+            content_key: parts::hmac(master, &[b"content\n"]),
+            fingerprint_key: parts::hmac(master, &[b"fingerprint\n"]),
             id,
         }
     }
@@ -238,8 +239,8 @@ impl Encoder {
     /// Members that end the body: what was odd, what was scrubbed, under which policy.
     fn tail(&mut self, out: &mut Vec<u8>) {
         let own = self.degraded.iter().copied();
-        write::degraded(out, own.chain(self.scrub.degraded.iter().map(|why| (*why, ""))));
-        write::redactions(out, &self.policy, self.scrub.counts());
+        parts::degraded(out, own.chain(self.scrub.degraded.iter().map(|why| (*why, ""))));
+        parts::redactions(out, &self.policy, self.scrub.counts());
     }
 }
 

@@ -117,19 +117,26 @@ impl Answer {
         (value != b"null").then_some(value)
     }
 
-    fn text(&self, name: &str) -> Option<String> {
+    /// Such a member of `data`, where it is of that type.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         self.raw(name).and_then(call::plain)
     }
 
-    fn count(&self, name: &str) -> Option<u64> {
+    /// Such a member of `data`, where it is of that type.
+    pub(super) fn count(&self, name: &str) -> Option<u64> {
         self.raw(name).and_then(call::integer)
     }
 
-    fn flag(&self, name: &str) -> Option<bool> {
+    /// Such a member of `data`, where it is of that type.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
         self.raw(name).and_then(call::boolean)
     }
 
-    fn money(&self, name: &str) -> Option<rust_decimal::Decimal> {
+    /// Such a member of `data`, where it is of that type.
+    pub(super) fn money(&self, name: &str) -> Option<rust_decimal::Decimal> {
         self.raw(name).and_then(|raw| money::decimal(std::str::from_utf8(raw).ok()?))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,3 +233,6 @@ async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Outcome> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

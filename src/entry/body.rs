@@ -1,7 +1,7 @@
 //! Writes the body of an entry about a call that no record gave: what somebody else answered, with
 //! the same care for texts as a record gets. Pure.
 
-use super::{Policy, scrub, scrub::Scrubber, write};
+use super::{Policy, parts, scrub, scrub::Scrubber, write};
 use crate::{
     json::{self, Type, text},
     redact::Scope,
@@ -63,6 +63,17 @@ impl<'p> Body<'p> {
         fits
     }
 
+    /// A raw `true` or `false`. `false`, and nothing written, when `raw` is neither.
+    #[must_use]
+    pub fn flag(&mut self, name: &str, raw: &[u8]) -> bool {
+        let fits = Type::of(raw) == Type::Bool;
+        if fits {
+            write::name(&mut self.out, name);
+            self.out.extend_from_slice(raw);
+        }
+        fits
+    }
+
     /// A raw text, scrubbed. `false`, and nothing written, when `raw` is no text.
     #[must_use]
     pub fn text(&mut self, name: &str, raw: &[u8], scope: Scope) -> bool {
@@ -102,7 +113,7 @@ impl<'p> Body<'p> {
         if Type::of(raw) == Type::String {
             text::unescape(raw, &mut plain);
         }
-        match write::pseudonym(self.policy, &plain) {
+        match parts::pseudonym(self.policy, &plain) {
             Some((rule, pseudonym)) => {
                 text::write(&mut self.out, &pseudonym);
                 self.scrub.count(rule);
@@ -121,8 +132,8 @@ impl<'p> Body<'p> {
     pub fn finish(mut self) -> Vec<u8> {
         let own = self.degraded.iter().map(|(name, why)| (name.as_str(), *why));
         let odd = own.chain(self.scrub.degraded.iter().map(|why| (*why, "")));
-        write::degraded(&mut self.out, odd);
-        write::redactions(&mut self.out, self.policy, self.scrub.counts());
+        parts::degraded(&mut self.out, odd);
+        parts::redactions(&mut self.out, self.policy, self.scrub.counts());
         self.out
     }
 }

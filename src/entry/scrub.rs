@@ -198,11 +198,17 @@ impl Scrubber {
     }
 }
 
-/// Whether a raw number is a fraction or an integer within ±(2^53−1).
+/// Whether a raw number is one that every JSON reader takes as what it is, or nearly: a fraction
+/// that a double can hold (`1e400` makes many a reader refuse the whole line), or an integer within
+/// ±(2^53−1).
 #[must_use]
 pub(super) fn is_safe_number(raw: &[u8]) -> bool {
     let digits = raw.strip_prefix(b"-").unwrap_or(raw);
-    if !digits.iter().all(u8::is_ascii_digit) || digits.len() < MAX_INTEGER_DIGITS {
+    if !digits.iter().all(u8::is_ascii_digit) {
+        let value = std::str::from_utf8(raw).ok().and_then(|raw| raw.parse::<f64>().ok());
+        return value.is_some_and(f64::is_finite);
+    }
+    if digits.len() < MAX_INTEGER_DIGITS {
         return true;
     }
     std::str::from_utf8(digits)

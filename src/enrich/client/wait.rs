@@ -35,7 +35,9 @@ pub(super) fn told(headers: &HeaderMap, now: Micros) -> Option<Duration> {
 
 /// An HTTP date (RFC 9110 §5.6.7; the preferred form, which is RFC 2822's).
 fn date(text: &str) -> Option<Micros> {
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    // The name of the weekday adds nothing; a wrong one is no reason to ask again at once.
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    let at = parser.parse_timestamp(text).ok()?;
     Some(at.as_microsecond())
 }
 
