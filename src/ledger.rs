@@ -28,6 +28,7 @@ pub mod keys;
 pub mod line;
 pub mod merkle;
 pub mod note;
+mod recall;
 mod recover;
 mod run;
 pub mod segment;
@@ -173,9 +174,18 @@ impl Ledger {
         let (newest, torn) = recover::newest(&disk, &dir)?;
         let is_new = newest.is_none();
         let tail = match newest {
-            Some(path) => recover::read(&path, config, given)?,
+            Some(path) => {
+                let mut tail = recover::read(&path, config, given)?;
+                recall::ids(&dir, &mut tail)?;
+                tail
+            }
             None => begin(config, &disk, given)?,
         };
+        if tail.closed && !is_new {
+            // A crash may have come between its last line and this.
+            let closed = disk.chmod(&tail.path, store::CLOSED);
+            closed.map_err(|e| Error::io("close", &tail.path, e))?;
+        }
         let (now, oldest_waiting) = (clock.now(), tail.oldest_waiting);
         let mut ledger = Ledger {
             config: config.clone(),
