@@ -424,6 +424,10 @@ fn classify(outcome: &Outcome) -> (Said, usize) {
         Outcome::NoAnswer(_) => (Said::Failed, "no_answer"),
         // Nothing was asked: the key or the address cannot be used.
         Outcome::Refused { status: 0, .. } => (Said::KeyRefused, "refused"),
+        // What stands between us and OpenRouter says this to everybody.
+        Outcome::Refused { why: "not_json" | "redirect" | "unexpected_status", .. } => {
+            (Said::Failed, "refused")
+        }
         Outcome::Refused { .. } => (Said::Refused, "refused"),
     };
     (said, OUTCOMES.iter().position(|known| *known == name).unwrap_or(OUTCOMES.len()))

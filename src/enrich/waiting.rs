@@ -17,8 +17,10 @@ use std::collections::BTreeMap;
 /// ones how it ended.
 const FIRST: usize = 8;
 const REMEMBERED: usize = 24;
-/// Refusals that are about the call alone after which it is given up.
+/// Refusals of one call after which it is given up before its time, and the least age for it: within
+/// minutes it could still be the server that is confused.
 const REFUSALS: u8 = 5;
+const REFUSED_FOR: Millis = 3_600_000;
 /// Time until a call is asked for again that the key may not see (403): it may be somebody else's
 /// (then the key is fine), and must not park the key again and again.
 const AFTER_FORBIDDEN: Millis = 3_600_000;
@@ -268,7 +270,10 @@ impl Waiting {
         call.refusals = call.refusals.saturating_add(u8::from(said == Said::Refused));
         let over = match said {
             Said::Answer => false,
-            Said::Refused => call.refusals >= REFUSALS || schedule.is_over(age, false),
+            Said::Refused => {
+                let enough = call.refusals >= REFUSALS && age >= schedule.scaled(REFUSED_FOR);
+                enough || schedule.is_over(age, false)
+            }
             Said::NotYet => schedule.is_over(age, false),
             Said::Failed => schedule.is_over(age, shut == Some(Why::Server)),
             // About the key or the lane, not about the call.
