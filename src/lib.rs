@@ -33,6 +33,7 @@ pub mod sources;
 
 pub mod ledger;
 
+// Behind the ledger: what OpenRouter knows of a sealed call.
 pub mod enrich;
 
 // Read-only, without a runtime.
