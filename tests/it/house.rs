@@ -54,7 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("demo", &["clock", "config", "json", "ledger", "shutdown", "standin", "verify"]),
+    ("demo", &["clock", "config", "enrich", "json", "ledger", "shutdown", "standin", "verify"]),
     (
         "cli",
         &[
