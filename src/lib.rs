@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! app ─► sources ─► intake: parse, redact, encode ─► queue ─► ledger: chain, sign, sync ─► told
+//!                                                      ▲         └─► enrich ─┐
+//!                                                      └─────────────────────┘
 //! auditor ─► verify
 //! ```
 //!
@@ -31,7 +33,7 @@ pub mod sources;
 
 pub mod ledger;
 
-// What OpenRouter knows of a sealed call.
+// Behind the ledger: what OpenRouter knows of a sealed call.
 pub mod enrich;
 
 // Read-only, without a runtime.

@@ -4,7 +4,7 @@
 pub mod config;
 pub mod http;
 
-use crate::{clock, ledger::Status, queue::Queue};
+use crate::{clock, enrich, ledger::Status, queue::Queue};
 use config::{Format, Level, Log};
 use std::{
     fmt::Write,
@@ -55,6 +55,8 @@ pub struct Health {
     pub reloads: AtomicU64,
     /// Configs read again and refused.
     pub refused_reloads: AtomicU64,
+    /// What enrichment tells. It never makes the daemon unready.
+    pub enrich: Arc<enrich::Counters>,
     /// Days compared with OpenRouter's count in which nothing differed.
     pub reconciled_equal: AtomicU64,
     /// Days in which something did.
@@ -77,6 +79,7 @@ impl Health {
             draining: AtomicBool::new(false),
             reloads: AtomicU64::new(0),
             refused_reloads: AtomicU64::new(0),
+            enrich: Arc::default(),
             reconciled_equal: AtomicU64::new(0),
             reconciled_different: AtomicU64::new(0),
             reconcile_failures: AtomicU64::new(0),
@@ -202,6 +205,7 @@ impl Health {
                 "# HELP veritail_{name} {help}.\n# TYPE veritail_{name} {kind}\nveritail_{name} {value}"
             );
         }
+        out.push_str(&self.enrich.metrics(clock::Clock::System.now()));
         let version = env!("CARGO_PKG_VERSION");
         let _ = writeln!(
             out,

@@ -7,17 +7,17 @@ use super::{
     problem::{Level, Part, Report, did_you_mean},
     read::{Section, quote, read, table, unknown_key},
 };
-use crate::{ledger, reconcile, redact, sources, telemetry};
+use crate::{enrich, ledger, reconcile, redact, sources, telemetry};
 use std::collections::BTreeMap;
 
 /// The one version of the format there is.
 pub(super) const VERSION: u64 = 1;
 
 const SECTIONS: &[&str] =
-    &["version", "ledger", "source", "redact", "reconcile", "admin", "log", "shutdown"];
+    &["version", "ledger", "source", "redact", "enrich", "reconcile", "admin", "log", "shutdown"];
 
 /// Sections that are planned, and what they are for.
-const LATER: &[&str] = &["enrich", "sink", "retention"];
+const LATER: &[&str] = &["sink", "retention"];
 
 /// The keys of a source that tell what the others are.
 const TAGS: &[&str] = &["name", "type"];
@@ -28,7 +28,9 @@ pub(super) struct Parts {
     /// Each with its index in the file.
     pub(super) sources: Vec<(usize, sources::config::Config)>,
     pub(super) redact: Option<redact::config::Config>,
-    /// May be left out.
+    /// `None` when it is missing, too.
+    pub(super) enrich: Option<enrich::config::Config>,
+    /// `None` when it is missing, too.
     pub(super) reconcile: Option<reconcile::config::Config>,
     pub(super) admin: Option<telemetry::config::Admin>,
     pub(super) log: Option<telemetry::config::Log>,
@@ -50,6 +52,7 @@ pub(super) fn parts(root: Node, report: &mut Report) -> Parts {
             node => sources(node, report),
         },
         redact: section(&mut keys, "redact", report),
+        enrich: optional(&mut keys, "enrich", report),
         reconcile: optional(&mut keys, "reconcile", report),
         admin: section(&mut keys, "admin", report),
         log: section(&mut keys, "log", report),

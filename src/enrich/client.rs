@@ -34,7 +34,8 @@ pub enum Outcome {
     KeyRefused(u16),
     /// The server has trouble (5xx, or a web page where an answer should be).
     ServerError(u16),
-    /// No whole HTTP answer came: `connect`, `timeout`, `stalled`, `truncated` or `transport`.
+    /// No whole HTTP answer came: `connect`, `timeout`, `stalled`, `truncated`,
+    /// `transport`, or `no_tls` where this machine cannot ask over TLS.
     NoAnswer(&'static str),
     /// An answer that asking again will not better, or that must not be believed.
     Refused {
@@ -81,17 +82,18 @@ impl Outcome {
     }
 }
 
-/// The client cannot be built.
-#[derive(Debug, thiserror::Error)]
+/// The client cannot be built, or cannot ask over TLS.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot set up TLS for enrichment: {0}; check that the system's CA certificates are there")]
-pub struct Error(reqwest::Error);
+pub struct Error(String);
 
 /// Asks OpenRouter. Cheap to clone; connections are shared.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// For `https`, through the proxy of the environment where there is one.
-    tls: reqwest::Client,
-    /// For `http`: never through a proxy, which would see the key.
+    /// For `https`, through the proxy of the environment where there is one; or why there is none.
+    tls: Result<reqwest::Client, Error>,
+    /// For `http`: never through a proxy, which would see the key, and without CA certificates,
+    /// which a machine that asks a stand-in need not have.
     plain: reqwest::Client,
     clock: Clock,
 }
@@ -101,27 +103,48 @@ impl Client {
     /// instants in `Retry-After` are measured against where the server tells no time of its own.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// When not even a client without TLS can be built. [`Client::check`] tells whether one with it
+    /// could be.
     pub fn new(timeout: Duration, clock: Clock) -> Result<Self, Error> {
         // Fails when a provider is installed already, which does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let build = || {
+        let builder = || {
             reqwest::Client::builder()
                 .timeout(timeout)
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .user_agent(concat!("veritail/", env!("CARGO_PKG_VERSION")))
         };
-        let tls = build().build().map_err(Error)?;
-        let plain = build().no_proxy().build().map_err(Error)?;
-        Ok(Client { tls, plain, clock })
+        let built =
+            |builder: reqwest::ClientBuilder| builder.build().map_err(|e| Error(innermost(&e)));
+        let nobody = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let plain = built(builder().no_proxy().tls_backend_preconfigured(nobody))?;
+        Ok(Client { tls: built(builder()), plain, clock })
+    }
+
+    /// Whether this base URL can be asked at all: `https` needs CA certificates.
+    ///
+    /// # Errors
+    /// When TLS could not be set up and the URL needs it.
+    pub fn check(&self, base_url: &str) -> Result<(), Error> {
+        self.over(base_url).map(drop)
+    }
+
+    fn over(&self, base_url: &str) -> Result<&reqwest::Client, Error> {
+        let secure = base_url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"));
+        if secure { self.tls.as_ref().map_err(Error::clone) } else { Ok(&self.plain) }
     }
 
     /// Asks for one generation: `GET {base_url}/generation?id=…`.
     pub async fn ask(&self, base_url: &str, key: &Secret, generation_id: &str) -> Outcome {
         let query = [("id", generation_id)];
-        let request = self.request(reqwest::Method::GET, base_url, "/generation");
-        let body = match self.send(request.query(&query), key, LONGEST_ANSWER).await {
+        let body = match self.request(reqwest::Method::GET, base_url, "/generation") {
+            Ok(request) => self.send(request.query(&query), key, LONGEST_ANSWER).await,
+            Err(outcome) => Err(outcome),
+        };
+        let body = match body {
             Ok(body) => body,
             Err(outcome) => return outcome,
         };
@@ -142,7 +165,7 @@ impl Client {
         query: &[(&str, &str)],
         key: &Secret,
     ) -> Result<Vec<u8>, Outcome> {
-        let request = self.request(reqwest::Method::GET, base_url, path);
+        let request = self.request(reqwest::Method::GET, base_url, path)?;
         self.send(request.query(query), key, LONGEST_DOCUMENT).await
     }
 
@@ -158,17 +181,21 @@ impl Client {
         key: &Secret,
     ) -> Result<Vec<u8>, Outcome> {
         let request = self
-            .request(reqwest::Method::POST, base_url, path)
+            .request(reqwest::Method::POST, base_url, path)?
             .header(header::CONTENT_TYPE, "application/json")
             .body(json);
         self.send(request, key, LONGEST_DOCUMENT).await
     }
 
-    fn request(&self, method: reqwest::Method, base_url: &str, path: &str) -> RequestBuilder {
-        let secure = base_url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"));
-        let client = if secure { &self.tls } else { &self.plain };
+    fn request(
+        &self,
+        method: reqwest::Method,
+        base_url: &str,
+        path: &str,
+    ) -> Result<RequestBuilder, Outcome> {
+        let client = self.over(base_url).map_err(|_| Outcome::NoAnswer("no_tls"))?;
         let url = format!("{}{path}", base_url.trim_end_matches('/'));
-        client.request(method, url).header(header::ACCEPT, "application/json")
+        Ok(client.request(method, url).header(header::ACCEPT, "application/json"))
     }
 
     async fn send(
@@ -210,6 +237,15 @@ impl Client {
             _ => Outcome::Refused { status, why: "unexpected_status" },
         }
     }
+}
+
+/// What is at the bottom of an error: reqwest's own text only says "builder error".
+fn innermost(error: &reqwest::Error) -> String {
+    let mut bottom: &dyn std::error::Error = error;
+    while let Some(source) = bottom.source() {
+        bottom = source;
+    }
+    bottom.to_string()
 }
 
 fn is_web_page(response: &Response) -> bool {

@@ -170,6 +170,9 @@ impl Encoder {
             name(out, Field::ApiKey.name());
             text::write(out, &fingerprint(&self.policy, key.as_bytes()));
         }
+        if let Some(raw) = members.take(Field::ApiKeyName) {
+            self.scalar((Field::ApiKeyName, Scope::Text), raw, spill, out);
+        }
     }
 
     /// The application's id where it is a usable one, else ours (UUIDv7). An OpenRouter generation

@@ -1,11 +1,8 @@
 //! Settings of the reconciliation.
 
-use crate::{secret::SecretRef, units::Span};
+use crate::{enrich::config::BASE_URL, secret::SecretRef, units::Span};
 use serde::Deserialize;
 use std::time::Duration;
-
-/// Where OpenRouter is when nobody says otherwise.
-pub const BASE_URL: &str = "https://openrouter.ai/api/v1";
 
 /// `[reconcile]`
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -13,7 +10,7 @@ pub const BASE_URL: &str = "https://openrouter.ai/api/v1";
 pub struct Config {
     /// The management key, which can count but make no calls.
     pub management_key: SecretRef,
-    /// Where to ask.
+    /// Where to ask. The config fills in where `[enrich]` asks when this is left out.
     #[serde(default = "base_url")]
     pub base_url: String,
     /// How often the daemon looks for completed days that were not compared yet; it never does when

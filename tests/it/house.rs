@@ -24,17 +24,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("intake", &["entry", "queue", "record"]),
     ("sources", &["clock", "intake", "json", "record", "stop", "units"]),
     ("ledger", &["clock", "crash", "disk", "json", "queue", "record", "secret", "stop", "units"]),
+    (
+        "enrich",
+        &["clock", "entry", "json", "ledger", "queue", "record", "redact", "secret", "units"],
+    ),
     ("verify", &["clock", "json", "ledger", "record"]),
+    ("standin", &["clock", "json"]),
     ("preview", &["entry", "json", "redact"]),
     ("shutdown", &["clock"]),
-    ("telemetry", &["clock", "ledger", "queue"]),
-    ("config", &["ledger", "reconcile", "redact", "secret", "sources", "telemetry", "units"]),
+    ("telemetry", &["clock", "enrich", "ledger", "queue"]),
+    (
+        "config",
+        &["enrich", "ledger", "reconcile", "redact", "secret", "sources", "telemetry", "units"],
+    ),
     (
         "pipeline",
         &[
             "clock",
             "config",
             "disk",
+            "enrich",
             "entry",
             "intake",
             "ledger",
@@ -49,10 +58,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("enrich", &["clock", "entry", "json", "record", "redact", "secret"]),
     ("reconcile", &["clock", "enrich", "json", "ledger", "record", "secret", "stop", "units"]),
-    ("standin", &["clock", "json"]),
-    ("demo", &["clock", "config", "json", "ledger", "shutdown", "verify"]),
+    ("demo", &["clock", "config", "enrich", "json", "ledger", "shutdown", "standin", "verify"]),
     (
         "cli",
         &[
@@ -60,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "disk",
+            "enrich",
             "ledger",
             "pipeline",
             "preview",
@@ -100,6 +108,12 @@ const PURE: &[&str] = &[
     "ledger/merkle.rs",
     "ledger/note.rs",
     "sources/lines.rs",
+    "enrich/answer.rs",
+    "enrich/answered.rs",
+    "enrich/breaker.rs",
+    "enrich/keyring.rs",
+    "enrich/lane.rs",
+    "enrich/schedule.rs",
 ];
 const IMPURE: &[&str] = &[
     "tokio",

@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod deploy;
 mod disk;
+mod enrich;
 mod examples;
 mod house;
 mod pains;

@@ -160,6 +160,9 @@ fn a_dead_host_is_no_answer() {
     let slow = client(Duration::from_secs(60));
     let outcome = run(slow.ask(&format!("http://{address}/api/v1"), &secret(KEY), ID));
     assert_eq!(outcome, Outcome::NoAnswer("connect"));
+    let outcome = run(slow.ask(&format!("https://{address}/api/v1"), &secret(KEY), ID));
+    assert!(matches!(outcome, Outcome::NoAnswer("connect" | "no_tls")), "{outcome:?}");
+    assert!(slow.check(&format!("http://{address}")).is_ok());
     let outcome = run(slow.ask("no url", &secret(KEY), ID));
     assert_eq!(outcome, Outcome::Refused { status: 0, why: "bad_url" });
     let server = StandIn::start().unwrap();
