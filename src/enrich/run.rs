@@ -28,8 +28,8 @@ use std::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-/// Calls in memory: some 25 MiB of them. Further ones wait in the ledger.
-const MOST: usize = 100_000;
+/// Calls in memory: 20 MiB of them, 30 MiB with all their attempts. Further ones wait in the ledger.
+const MOST: usize = 65_536;
 /// Entries looked at before anything else gets its turn.
 const STRETCH: usize = 256;
 /// Answers on their way into the queue. They wait there when the disk refuses; then nobody asks.

@@ -24,12 +24,15 @@ pub struct Place {
 
 const BUFFER: usize = 64 << 10;
 
+/// A segment's uncompressed bytes.
+type Segment = BufReader<Box<dyn Read + Send>>;
+
 /// A reader of durable entries.
 pub struct Follower {
     dir: PathBuf,
     place: Place,
     head: watch::Receiver<Place>,
-    open: Option<BufReader<Box<dyn Read + Send>>>,
+    open: Option<Segment>,
     line: Vec<u8>,
 }
 
@@ -97,7 +100,8 @@ impl Follower {
 /// so entries are best asked for in their order.
 pub struct Reader {
     dir: PathBuf,
-    open: Option<(Place, bool, BufReader<Box<dyn Read + Send>>)>,
+    /// Where it stands, whether in an archived segment, and the segment.
+    open: Option<(Place, bool, Segment)>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -179,7 +183,7 @@ pub fn segment_of(dir: &Path, seq: u64) -> Result<Option<Place>, Error> {
 }
 
 /// Opens a segment, plain or archived, at a place.
-fn open(dir: &Path, place: Place) -> Result<(BufReader<Box<dyn Read + Send>>, PathBuf), Error> {
+fn open(dir: &Path, place: Place) -> Result<(Segment, PathBuf), Error> {
     // The archiver unlinks the plain file only after the archived one is in place, so looking in
     // this order finds one of the two.
     for folder in [dir.to_owned(), dir.join("archive")] {
