@@ -3,8 +3,8 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done; for `verify`: intact |
-//! | 1 | the ledger is not durable; for `verify`: tampered |
-//! | 2 | `verify`: cannot conclude |
+//! | 1 | the ledger is not durable; for `verify`: tampered; for `reconcile`: something differs |
+//! | 2 | `verify`, `reconcile`: cannot conclude |
 //! | 3, 4 | `verify`: usage, input or output |
 //! | 64 | usage, any other command |
 //! | 78 | the config is wrong |
@@ -13,6 +13,7 @@
 
 mod check;
 mod init;
+mod reconcile;
 mod redact;
 mod run;
 mod verify;
@@ -23,6 +24,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 const USAGE: u8 = 64;
 const CONFIG: u8 = 78;
+/// No answer, or no way to seal what came out.
+const NO_CONCLUSION: u8 = 2;
 const VERIFY_USAGE: u8 = 3;
 const VERIFY_IO: u8 = 4;
 
@@ -63,6 +66,8 @@ enum Command {
     },
     /// Check a ledger: nothing edited, removed, added or reordered
     Verify(verify::Options),
+    /// Compare a day's calls with OpenRouter's own count, and seal what comes out
+    Reconcile(reconcile::Options),
     /// Redact JSON strings or objects from standard input, one a line
     Redact {
         /// The config file whose [redact] section to use
@@ -98,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::check(&options, &environment),
         Command::Config { config } => check::show(&config, &environment),
         Command::Verify(options) => verify::verify(&options),
+        Command::Reconcile(options) => reconcile::reconcile(&options, &environment),
         Command::Redact { config, explain } => {
             redact::redact(config.as_deref(), explain, &environment)
         }

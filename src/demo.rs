@@ -1,22 +1,26 @@
 //! `veritail demo`: the whole thing on one machine. An "application" reports calls through a socket
-//! and a file, the real daemon (this program, run again as `veritail run`) seals them, is stopped,
-//! and its ledger is verified.
+//! and a file, the real daemon (this program, run again as `veritail run`) seals them, asks a stand-in
+//! for OpenRouter what it knows of each, is stopped, and its ledger is verified.
 
 mod calls;
+mod costs;
+mod openrouter;
 
 use crate::{
     clock::{self, Clock},
     config, json,
     shutdown::Deadline,
+    standin::StandIn,
     verify,
 };
 use calls::Calls;
+use costs::Costs;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{self, BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
+    os::unix::{fs::OpenOptionsExt, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -59,6 +63,8 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
 /// What the application did.
 #[derive(Debug, Default)]
 struct Reported {
+    /// Those that are no calls left out.
+    calls: u64,
     through_file: u64,
     through_socket: u64,
     acknowledged: u64,
@@ -71,10 +77,14 @@ struct Reported {
 /// When the daemon cannot be run on this machine.
 pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<u8, Error> {
     let dir = &options.dir;
-    let places = Places::prepare(dir)?;
+    let standin = StandIn::start().map_err(system("start the stand-in for OpenRouter"))?;
+    standin.accept_key(openrouter::KEY);
+    let places = Places::prepare(dir, &standin.base_url())?;
+    let before = costs(&places)?.settled;
     tell(&format!("veritail demo: everything it makes is in {}", dir.display()));
     let mut daemon = Daemon::start(&places)?;
-    let reported = application(&places, options.seconds, &daemon)?;
+    let reported = application(&places, options.seconds, (&daemon, &standin))?;
+    let costs = answered(&places, before + reported.calls)?;
     daemon.stop()?;
     tell(&format!(
         "\nthe application reported {} calls through the socket ({} acknowledged, slowest after \
@@ -85,6 +95,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<u8, Error> {
         reported.through_file
     ));
     summary(&places, tell)?;
+    tell(&format!("\n{}", costs.to_text()));
     let report = verify::verify(&verify::Options {
         paths: vec![places.ledger.clone()],
         now: Clock::System.now(),
@@ -114,7 +125,7 @@ struct Places {
 }
 
 impl Places {
-    fn prepare(dir: &Path) -> Result<Self, Error> {
+    fn prepare(dir: &Path, base_url: &str) -> Result<Self, Error> {
         fs::create_dir_all(dir.join("requests")).map_err(system("create the demo's directory"))?;
         let dir = &fs::canonicalize(dir).map_err(system("find the demo's directory"))?;
         let places = Places {
@@ -124,14 +135,18 @@ impl Places {
             socket: dir.join("ingest.sock"),
             log: dir.join("daemon.log"),
         };
-        let text = config::demo(dir);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .open(&places.config)
-            .map_err(system("write the demo's config"))?;
-        file.write_all(text.as_bytes()).map_err(system("write the demo's config"))?;
+        let text = config::demo(dir, base_url);
+        let key = dir.join("openrouter.key");
+        for (path, text) in [(&places.config, text.as_str()), (&key, openrouter::KEY)] {
+            OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(path)
+                .and_then(|mut file| file.write_all(text.as_bytes()))
+                .map_err(system("write the demo's config"))?;
+        }
         Ok(places)
     }
 }
@@ -199,7 +214,11 @@ impl Drop for Daemon {
 }
 
 /// Reports calls, half through the socket (each acknowledged before the next), half through a file.
-fn application(places: &Places, seconds: u64, daemon: &Daemon) -> Result<Reported, Error> {
+fn application(
+    places: &Places,
+    seconds: u64,
+    (daemon, standin): (&Daemon, &StandIn),
+) -> Result<Reported, Error> {
     let lost = |_: io::Error| Error::Daemon("closed its socket", daemon.log.clone());
     let mut file = OpenOptions::new()
         .create(true)
@@ -223,6 +242,8 @@ fn application(places: &Places, seconds: u64, daemon: &Daemon) -> Result<Reporte
         let timestamp = clock::rfc3339(Clock::System.now());
         let (_, call) = calls.next(&format!("demo-{run}"), &timestamp);
         let line = format!("{call}\n");
+        openrouter::prepare(standin, n, &call);
+        reported.calls += 1;
         if n % 2 == 0 {
             let sent = clock::monotonic();
             socket.write_all(line.as_bytes()).map_err(lost)?;
@@ -233,6 +254,7 @@ fn application(places: &Places, seconds: u64, daemon: &Daemon) -> Result<Reporte
             reported.slowest = reported.slowest.max(sent.elapsed());
         } else {
             let broken = n == 1;
+            reported.calls -= u64::from(broken);
             let line = if broken { "{\"user_id\": \"u-1001\", broken\n" } else { &line };
             file.write_all(line.as_bytes()).map_err(system("write the application's file"))?;
             reported.through_file += 1;
@@ -243,6 +265,31 @@ fn application(places: &Places, seconds: u64, daemon: &Daemon) -> Result<Reporte
     }
     bar.finish();
     Ok(reported)
+}
+
+fn costs(places: &Places) -> Result<Costs, Error> {
+    if places.ledger.exists() {
+        return Costs::read(&places.ledger).map_err(system("read the ledger"));
+    }
+    Ok(Costs::default())
+}
+
+/// Waits until so many calls have their answer, or the word that there is none.
+fn answered(places: &Places, calls: u64) -> Result<Costs, Error> {
+    let bar = ProgressBar::new(calls).with_style(
+        ProgressStyle::with_template("costs  {bar:40} {pos}/{len}  {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let deadline = Deadline::after(PATIENCE);
+    loop {
+        let costs = costs(places)?;
+        bar.set_position(costs.settled);
+        if costs.settled >= calls || deadline.left().is_zero() {
+            bar.finish();
+            return Ok(costs);
+        }
+        clock::sleep(Duration::from_millis(200));
+    }
 }
 
 /// What is in the ledger, by event type, and what was scrubbed.

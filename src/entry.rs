@@ -5,9 +5,13 @@
 //! A body is the entry from `"event_type"` on, without braces; the ledger puts the envelope before
 //! it and the seal behind it.
 
+pub mod body;
 pub mod fields;
+mod parts;
 mod scrub;
 mod write;
+
+pub use parts::fingerprint;
 
 use crate::{
     json::{self, text},
@@ -78,8 +82,8 @@ impl Policy {
             redactor,
             content,
             hash,
-            content_key: write::hmac(master, &[b"content\n"]),
-            fingerprint_key: write::hmac(master, &[b"fingerprint\n"]),
+            content_key: parts::hmac(master, &[b"content\n"]),
+            fingerprint_key: parts::hmac(master, &[b"fingerprint\n"]),
             id,
         }
     }
@@ -234,29 +238,9 @@ impl Encoder {
 
     /// Members that end the body: what was odd, what was scrubbed, under which policy.
     fn tail(&mut self, out: &mut Vec<u8>) {
-        if !self.degraded.is_empty() || !self.scrub.degraded.is_empty() {
-            out.extend_from_slice(b",\"degraded\":[");
-            for (at, (name, why)) in self
-                .degraded
-                .iter()
-                .copied()
-                .chain(self.scrub.degraded.iter().map(|why| (*why, "")))
-                .enumerate()
-            {
-                out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
-                out.extend_from_slice(name.as_bytes());
-                if !why.is_empty() {
-                    out.push(b':');
-                    out.extend_from_slice(why.as_bytes());
-                }
-                out.push(b'"');
-            }
-            out.push(b']');
-        }
-        write::redactions(out, &self.policy.redactor, self.scrub.counts());
-        out.extend_from_slice(b",\"policy\":\"");
-        out.extend_from_slice(self.policy.id.as_bytes());
-        out.push(b'"');
+        let own = self.degraded.iter().copied();
+        parts::degraded(out, own.chain(self.scrub.degraded.iter().map(|why| (*why, ""))));
+        parts::redactions(out, &self.policy, self.scrub.counts());
     }
 }
 

@@ -181,7 +181,7 @@ impl Output for Intake {
         let origin = Origin::File(at.clone());
         entry::file_copy(&mut self.batch.bytes, (&self.source, &origin));
         let range = start..self.batch.bytes.len();
-        self.batch.items.push(Item { range, kind: Kind::Note, ticket: None });
+        self.batch.items.push(Item { range, kind: Kind::Own, ticket: None });
         self.moved(at);
     }
 

@@ -34,9 +34,9 @@ mod run;
 pub mod segment;
 mod store;
 
-pub use control::{Start, config_reload};
+pub use control::{Start, config_reload, reconciliation};
 pub use recover::Torn;
-pub use store::Status;
+pub use store::{Oldest, Status};
 
 use crate::{
     clock::{self, Clock, Date, Micros},
@@ -115,6 +115,8 @@ pub struct Recovered {
     pub is_new: bool,
     /// When its last entry was sealed.
     pub left_at: Option<Micros>,
+    /// The oldest call that may still wait for its answer, when enrichment ran before.
+    pub oldest_waiting: Option<Oldest>,
 }
 
 /// An open ledger.
@@ -186,7 +188,7 @@ impl Ledger {
             let closed = disk.chmod(&tail.path, store::CLOSED);
             closed.map_err(|e| Error::io("close", &tail.path, e))?;
         }
-        let now = clock.now();
+        let (now, oldest_waiting) = (clock.now(), tail.oldest_waiting);
         let mut ledger = Ledger {
             config: config.clone(),
             last_at: recover::micros(&tail.recorded_at),
@@ -215,10 +217,11 @@ impl Ledger {
             _lock: lock,
         };
         ledger.status.next_seq.store(ledger.seq, Ordering::Relaxed);
+        ledger.status.set_oldest_waiting(oldest_waiting);
         let positions = ledger.positions.values().cloned().collect();
         let left_at = (!is_new).then_some(ledger.last_at);
         ledger.start(torn.as_ref());
-        Ok((ledger, Recovered { positions, torn, is_new, left_at }))
+        Ok((ledger, Recovered { positions, torn, is_new, left_at, oldest_waiting }))
     }
 
     /// What the world may know of it.
@@ -287,6 +290,7 @@ impl Ledger {
             vkey: &self.keys.vkey.clone(),
             key_id: keys::FIRST_KEY_ID,
             positions,
+            oldest_waiting: self.status.oldest_waiting(),
         });
         self.seal(&body);
         self.opening = self.length;
@@ -363,7 +367,8 @@ impl Ledger {
         self.refresh_stamp();
         let mut answers = Vec::new();
         for item in std::mem::take(&mut batch.items) {
-            let known = item.ticket.as_ref().and_then(|ticket| self.ids.get(&ticket.key));
+            let may_be_known = item.ticket.as_ref().filter(|_| item.kind != Kind::Own);
+            let known = may_be_known.and_then(|ticket| self.ids.get(&ticket.key));
             let (seq, chain_hash) = match known {
                 Some(seal) => seal,
                 None => self.seal(batch.bytes.get(item.range).unwrap_or_default()),
@@ -374,12 +379,13 @@ impl Ledger {
                 (Kind::Record, None) => counts.sealed += 1,
                 (Kind::Quarantine(_), _) => counts.quarantined += 1,
                 (Kind::Gap, _) => counts.gaps += 1,
-                (Kind::Note, _) => {}
+                (Kind::Own, _) => {}
             }
             let Some(ticket) = item.ticket else { continue };
             let outcome = match item.kind {
                 Kind::Quarantine(reason) => Outcome::Quarantined { seq, reason },
-                _ => {
+                Kind::Own => Outcome::Sealed { seq, chain_hash },
+                Kind::Record | Kind::Gap => {
                     self.ids.put(ticket.key, (seq, chain_hash));
                     Outcome::Sealed { seq, chain_hash }
                 }
@@ -432,6 +438,7 @@ fn begin(config: &Config, disk: &Disk, given: &Given) -> Result<recover::Tail, E
         unsigned: 0,
         positions: recover::Positions::new(),
         ids: ids::Ids::new(config.remember_ids),
+        oldest_waiting: None,
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! app ─► sources ─► intake: parse, redact, encode ─► queue ─► ledger: chain, sign, sync ─► told
+//!                                                      ▲         └─► enrich ─┐
+//!                                                      └─────────────────────┘
 //! auditor ─► verify
 //! ```
 //!
@@ -31,8 +33,14 @@ pub mod sources;
 
 pub mod ledger;
 
+// Behind the ledger: what OpenRouter knows of a sealed call.
+pub mod enrich;
+
 // Read-only, without a runtime.
 pub mod verify;
+
+// The ledger's count of a day against OpenRouter's own.
+pub mod reconcile;
 
 // What holds it together.
 pub mod config;
@@ -40,6 +48,8 @@ pub mod shutdown;
 pub mod telemetry;
 
 pub mod pipeline;
+
+pub mod standin;
 
 pub mod demo;
 

@@ -2,18 +2,26 @@
 //!
 //! ```text
 //! sources ─► intake (parse, redact, encode) ─► queue ─► ledger ─► told, in the order of writes
+//!                                                ▲         └─► enrich ─┐
+//!                                                └─────────────────────┘
 //! ```
 //! A stop follows the flow under one deadline: sources read what is there and end; the ledger seals
 //! and syncs what they left, says goodbye and ends; what is not done by then is left for the next
 //! start, and the exit status says so.
 
+pub mod once;
+mod reconciler;
+
 use crate::{
     clock::{Clock, Micros},
     config::{Config, Problem},
     disk::Disk,
+    enrich::{self, Access, Enricher, Settings},
     entry::{Policies, Policy},
     intake::Intake,
-    ledger::{self, Ledger, Recovered, Start, Status, archive::Archiver, keys::Given},
+    ledger::{
+        self, Ledger, Recovered, Start, Status, archive::Archiver, follow::Place, keys::Given,
+    },
     queue::{self, Message, Queue},
     record::Position,
     redact::Redactor,
@@ -23,6 +31,7 @@ use crate::{
     stop::Stop,
     telemetry::{Health, http::Admin},
 };
+use reconciler::Reconciler;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -47,6 +56,9 @@ pub enum Error {
     /// A redaction rule.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Redact(Vec<crate::redact::Error>),
+    /// Enrichment.
+    #[error(transparent)]
+    Enrich(#[from] enrich::Error),
     /// A source.
     #[error(transparent)]
     Source(#[from] sources::Error),
@@ -109,6 +121,8 @@ struct Daemon {
     policies: Policies,
     master: [u8; 32],
     status: Arc<Status>,
+    head: watch::Receiver<Place>,
+    enricher: Option<Enricher>,
     health: Arc<Health>,
     systemd: Systemd,
     sources: Vec<Running>,
@@ -117,6 +131,7 @@ struct Daemon {
     stop_admin: watch::Sender<bool>,
     admin: JoinSet<std::io::Result<()>>,
     stop_archiver: Stop,
+    reconciler: Reconciler,
 }
 
 /// What made the daemon leave its main loop.
@@ -139,8 +154,9 @@ impl Daemon {
         let doors = (Disk::from_environment(), Clock::System);
         let (ledger, recovered) = Ledger::open(&config.ledger, &given, doors)?;
         announce(&ledger, &recovered, &config);
-        let (status, master) = (ledger.status(), *ledger.master());
+        let (status, master, head) = (ledger.status(), *ledger.master(), ledger.head());
         let policies = Policies::new(policy(&config, &master)?);
+        let enrich = settings(&config, &policies.get())?;
         let (queue, messages) =
             queue::bounded(config.ledger.queue_size.0, tokio::runtime::Handle::current());
         let health = Arc::new(Health::new(status.clone(), queue.clone()));
@@ -163,6 +179,8 @@ impl Daemon {
             policies,
             master,
             status,
+            head,
+            enricher: None,
             health,
             systemd,
             sources: Vec::new(),
@@ -171,6 +189,7 @@ impl Daemon {
             stop_admin,
             admin,
             stop_archiver: Stop::default(),
+            reconciler: Reconciler::default(),
         };
         tokio::select! {
             ready = is_ready => if ready.is_err() {
@@ -181,7 +200,9 @@ impl Daemon {
         for source in daemon.config.sources.clone() {
             daemon.open(&source, &recovered.positions, recovered.left_at)?;
         }
+        daemon.enrich(enrich)?;
         daemon.archive()?;
+        daemon.reconcile();
         daemon.health.started.store(true, Ordering::SeqCst);
         daemon.systemd.tell("READY=1\nSTATUS=sealing");
         tracing::info!(sources = daemon.sources.len(), "ready");
@@ -200,6 +221,31 @@ impl Daemon {
             .spawn(move || archiver.run(&stop))
             .map_err(|e| Error::System("start the archiver's thread", e))?;
         Ok(())
+    }
+
+    /// Starts enrichment, lets it go on under other settings, or lets it idle.
+    fn enrich(&mut self, settings: Option<Settings>) -> Result<(), enrich::Error> {
+        match (&self.enricher, settings) {
+            (Some(enricher), settings) => enricher.reload(settings),
+            (None, None) => {}
+            (None, Some(settings)) => {
+                let access = Access {
+                    dir: self.config.ledger.dir.clone(),
+                    head: self.head.clone(),
+                    status: self.status.clone(),
+                    queue: self.queue.clone(),
+                    policies: self.policies.clone(),
+                    counters: self.health.enrich.clone(),
+                };
+                self.enricher = Some(Enricher::start(settings, access)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn reconcile(&mut self) {
+        let beside = (&self.queue, &self.health, &self.head);
+        self.reconciler = Reconciler::start(&self.config, beside);
     }
 
     async fn ledger_error(&mut self) -> Error {
@@ -300,9 +346,18 @@ impl Daemon {
             return Err(changed);
         }
         let policy = policy(&new, &self.master).map_err(|e| vec![e.to_string()])?;
+        let settings = settings(&new, &policy).map_err(|e| vec![e.to_string()])?;
         self.policies.set(policy);
+        self.enrich(settings).map_err(|e| vec![e.to_string()])?;
         self.swap_sources(&new).await.map_err(|e| vec![e.to_string()])?;
+        let same =
+            new.reconcile == self.config.reconcile && new.environment == self.config.environment;
         self.config = new;
+        if !same {
+            self.reconciler.stop();
+            self.reconciler.ended().await;
+            self.reconcile();
+        }
         let body = ledger::config_reload(&start(&self.config, &self.policies));
         self.queue.tell(Message::Control(body)).map_err(|e| vec![e.to_string()])
     }
@@ -351,6 +406,7 @@ impl Daemon {
         self.health.draining.store(true, Ordering::SeqCst);
         self.systemd.tell("STOPPING=1");
         self.stop_archiver.stop();
+        self.reconciler.stop();
         let result = match left {
             Left::AtOnce => return Ok(Ended::AtOnce),
             Left::LedgerEnded(Err(e)) => Err(e.into()),
@@ -370,6 +426,8 @@ impl Daemon {
 
     async fn wind_down(&mut self) -> Result<(), Error> {
         let deadline = Deadline::after(self.config.shutdown.deadline.0);
+        // The ledger knows who waits: nothing is lost by dropping its questions.
+        self.enricher = None;
         for source in &self.sources {
             source.stop();
         }
@@ -472,6 +530,12 @@ fn given(config: &Config) -> Result<Given, Error> {
 fn policy(config: &Config, master: &[u8; 32]) -> Result<Policy, Error> {
     let redactor = Redactor::new(&config.redact).map_err(Error::Redact)?;
     Ok(Policy::new(redactor, (config.redact.content, config.redact.hash), master))
+}
+
+/// What enrichment is to do, where it is to do anything.
+fn settings(config: &Config, policy: &Policy) -> Result<Option<Settings>, enrich::Error> {
+    let new = |enrich| Settings::new(enrich, &config.environment, policy);
+    config.enrich.as_ref().map(new).transpose()
 }
 
 fn start(config: &Config, policies: &Policies) -> Start {

@@ -23,8 +23,8 @@ pub enum Kind {
     Quarantine(Arc<str>),
     /// Bytes lost unread.
     Gap,
-    /// What is worth knowing of a file.
-    Note,
+    /// An entry of veritail's own; its maker may want to be told when it is durable. No record.
+    Own,
 }
 
 /// A record whose sender wants to be told.
@@ -52,6 +52,13 @@ pub struct Item {
     pub ticket: Option<Ticket>,
 }
 
+impl Item {
+    /// Whether it came in as a record, sealed as such or refused.
+    fn is_record(&self) -> bool {
+        matches!(self.kind, Kind::Record | Kind::Quarantine(_))
+    }
+}
+
 /// Bodies that one source hands over together.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -69,6 +76,18 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// One entry of veritail's own; `replies` gets an answer under `n` when it is durable.
+    #[must_use]
+    pub fn own(body: Vec<u8>, n: u64, replies: Arc<Replies>) -> Self {
+        let ticket = Ticket { n, id: "".into(), key: [0; 16] };
+        Batch {
+            items: vec![Item { range: 0..body.len(), kind: Kind::Own, ticket: Some(ticket) }],
+            bytes: body,
+            replies: Some(replies),
+            ..Batch::default()
+        }
+    }
+
     /// Whether there is nothing to hand over.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -131,11 +150,7 @@ impl Queue {
         let cost = (batch.bytes.len() / UNIT + 1).min(self.units);
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         batch.permit = Some(self.room.clone().acquire_many_owned(cost).await.map_err(|_| Closed)?);
-        let records = batch
-            .items
-            .iter()
-            .filter(|item| matches!(item.kind, Kind::Record | Kind::Quarantine(_)))
-            .count();
+        let records = batch.items.iter().filter(|item| item.is_record()).count();
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.tell(Message::Batch(batch))
     }

@@ -4,7 +4,7 @@
 pub mod config;
 pub mod http;
 
-use crate::{clock, ledger::Status, queue::Queue};
+use crate::{clock, enrich, ledger::Status, queue::Queue};
 use config::{Format, Level, Log};
 use std::{
     fmt::Write,
@@ -55,6 +55,16 @@ pub struct Health {
     pub reloads: AtomicU64,
     /// Configs read again and refused.
     pub refused_reloads: AtomicU64,
+    /// What enrichment tells. It never makes the daemon unready.
+    pub enrich: Arc<enrich::Counters>,
+    /// Days compared with OpenRouter's count in which nothing differed.
+    pub reconciled_equal: AtomicU64,
+    /// Days in which something did.
+    pub reconciled_different: AtomicU64,
+    /// Comparisons that failed.
+    pub reconcile_failures: AtomicU64,
+    /// Calls that the ledger lacked on the day compared last.
+    pub ledger_lacks: AtomicU64,
     beat: Mutex<(u64, Instant)>,
 }
 
@@ -69,8 +79,44 @@ impl Health {
             draining: AtomicBool::new(false),
             reloads: AtomicU64::new(0),
             refused_reloads: AtomicU64::new(0),
+            enrich: Arc::default(),
+            reconciled_equal: AtomicU64::new(0),
+            reconciled_different: AtomicU64::new(0),
+            reconcile_failures: AtomicU64::new(0),
+            ledger_lacks: AtomicU64::new(0),
             beat: Mutex::new((0, clock::monotonic())),
         }
+    }
+
+    /// What the comparisons with OpenRouter's count came to.
+    fn reconciled(&self) -> [(&'static str, &'static str, &'static str, u64); 4] {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            (
+                "reconciliations_equal_total",
+                "counter",
+                "Days compared with OpenRouter's count, nothing different",
+                load(&self.reconciled_equal),
+            ),
+            (
+                "reconciliations_different_total",
+                "counter",
+                "Days compared with OpenRouter's count, something different",
+                load(&self.reconciled_different),
+            ),
+            (
+                "reconciliations_failed_total",
+                "counter",
+                "Comparisons with OpenRouter's count that failed",
+                load(&self.reconcile_failures),
+            ),
+            (
+                "reconciliation_ledger_lacks",
+                "gauge",
+                "Calls the ledger lacked on the day compared last",
+                load(&self.ledger_lacks),
+            ),
+        ]
     }
 
     /// Why the daemon counts as hung, if it does: its ledger's loop has not turned for a while. A
@@ -150,6 +196,7 @@ impl Health {
                 load(&self.refused_reloads),
             ),
         ];
+        let rows = rows.into_iter().chain(self.reconciled());
         let mut out = String::new();
         for (name, kind, help, value) in rows {
             // Writing to a String cannot fail.
@@ -158,6 +205,7 @@ impl Health {
                 "# HELP veritail_{name} {help}.\n# TYPE veritail_{name} {kind}\nveritail_{name} {value}"
             );
         }
+        out.push_str(&self.enrich.metrics(clock::Clock::System.now()));
         let version = env!("CARGO_PKG_VERSION");
         let _ = writeln!(
             out,

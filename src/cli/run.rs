@@ -3,7 +3,7 @@
 use super::{CONFIG, fail, program, refuse};
 use crate::{
     config::{self, Config},
-    demo, ledger,
+    demo, enrich, ledger,
     pipeline::{self, Ended},
     secret::Environment,
     telemetry,
@@ -43,6 +43,7 @@ pub(super) fn run(file: Option<&Path>, environment: &Environment) -> ExitCode {
             match e {
                 pipeline::Error::Ledger(ledger::Error::Config(_) | ledger::Error::Key(_))
                 | pipeline::Error::Secret(_)
+                | pipeline::Error::Enrich(enrich::Error::Secret(_))
                 | pipeline::Error::Redact(_) => CONFIG.into(),
                 _ => 1.into(),
             }

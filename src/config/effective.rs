@@ -2,7 +2,9 @@
 
 use super::{Config, Shutdown, places::Origin, sections::VERSION};
 use crate::{
+    enrich,
     ledger::{self, config::Durability},
+    reconcile,
     redact::{
         self,
         config::{Content, Hash, Rule},
@@ -105,6 +107,10 @@ fn tables(config: &Config) -> Vec<Table> {
         let (header, path) = ("[[redact.rule]]".into(), format!("redact.rule[{index}]"));
         tables.push(Table { header, path, rows });
     }
+    tables.extend(config.enrich.iter().flat_map(enrich_tables));
+    if let Some(own) = &config.reconcile {
+        tables.push(section("reconcile", reconcile(own)));
+    }
     let Admin { listen } = &config.admin;
     let listen = listen.iter().map(|address| ("listen", text(&address.to_string())));
     tables.push(section("admin", listen.collect()));
@@ -192,6 +198,64 @@ fn source_rows(name: &str, kind: &Kind) -> Vec<(&'static str, String)> {
             rows
         }
     }
+}
+
+/// `[enrich]` and the lists in it.
+fn enrich_tables(config: &enrich::config::Config) -> Vec<Table> {
+    let enrich::config::Config {
+        base_url,
+        api_key,
+        concurrency,
+        rate,
+        timeout,
+        first_try,
+        give_up_after,
+        key,
+        source,
+    } = config;
+    let rows = vec![
+        ("base_url", text(base_url)),
+        ("api_key", reference(api_key)),
+        ("concurrency", concurrency.to_string()),
+        ("rate", rate.to_string()),
+        ("timeout", shown(timeout)),
+        ("first_try", shown(first_try)),
+        ("give_up_after", shown(give_up_after)),
+    ];
+    let mut tables = vec![Table { header: "[enrich]".into(), path: "enrich".into(), rows }];
+    for (index, enrich::config::Key { name, api_key }) in key.iter().enumerate() {
+        let rows = vec![("name", text(name)), ("api_key", reference(api_key))];
+        let (header, path) = ("[[enrich.key]]".into(), format!("enrich.key[{index}]"));
+        tables.push(Table { header, path, rows });
+    }
+    for (index, enrich::config::Source { name, base_url }) in source.iter().enumerate() {
+        let rows = vec![("name", text(name)), ("base_url", text(base_url))];
+        let (header, path) = ("[[enrich.source]]".into(), format!("enrich.source[{index}]"));
+        tables.push(Table { header, path, rows });
+    }
+    tables
+}
+
+fn reconcile(config: &reconcile::config::Config) -> Vec<(&'static str, String)> {
+    let reconcile::config::Config {
+        management_key,
+        base_url,
+        every,
+        settle,
+        timeout,
+        api_key_hashes,
+        workspace_id,
+    } = config;
+    let mut rows =
+        vec![("management_key", reference(management_key)), ("base_url", text(base_url))];
+    rows.extend(every.iter().map(|every| ("every", shown(every))));
+    rows.extend([
+        ("settle", shown(settle)),
+        ("timeout", shown(timeout)),
+        ("api_key_hashes", texts(api_key_hashes)),
+    ]);
+    rows.extend(workspace_id.iter().map(|id| ("workspace_id", text(id))));
+    rows
 }
 
 fn log(config: &Log) -> Vec<(&'static str, String)> {

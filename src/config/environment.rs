@@ -29,6 +29,13 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     wrong("ledger.dir", writable(&config.ledger.dir));
     wrong("ledger.mac_key", key(config, config.ledger.mac_key.as_ref()));
     wrong("ledger.signing_key", key(config, config.ledger.signing_key.as_ref()));
+    for (path, reference) in config.enrich.iter().flat_map(|enrich| enrich.references()) {
+        wrong(&path, reference.resolve(&config.environment).map(drop).map_err(|e| e.to_string()));
+    }
+    if let Some(own) = &config.reconcile {
+        let resolved = own.management_key.resolve(&config.environment);
+        wrong("reconcile.management_key", resolved.map(drop).map_err(|why| why.to_string()));
+    }
     for (index, source) in config.sources.iter().enumerate() {
         match &source.kind {
             Kind::File(File { paths, .. }) => {

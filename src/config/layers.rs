@@ -16,7 +16,8 @@ use ::config::{Config, ConfigError, Map, Source, Value, ValueKind};
 const PREFIX: &str = "VERITAIL__";
 
 /// The lists of tables, whose parts are named by `name` or index.
-const LISTS: &[&[&str]] = &[&["source"], &["redact", "rule"]];
+const LISTS: &[&[&str]] =
+    &[&["source"], &["redact", "rule"], &["enrich", "key"], &["enrich", "source"]];
 
 /// All keys hang under this one while they are merged: the `config` crate reads a key at the top as
 /// an expression, so `"a.b"` would become `a` and `b`.

@@ -139,6 +139,9 @@ fn in_words(expected: &str, path: &str) -> String {
         "a sequence" if path == "redact.rule" => {
             "[[redact.rule]] tables, in double brackets".into()
         }
+        "a sequence" if path == "enrich.key" || path == "enrich.source" => {
+            format!("[[{path}]] tables, in double brackets")
+        }
         "a sequence" => "a list, such as [\"one\", \"two\"]".into(),
         other if other.starts_with("struct ") => "a table".into(),
         other if other.contains("socket address") => {

@@ -7,16 +7,17 @@ use super::{
     problem::{Level, Part, Report, did_you_mean},
     read::{Section, quote, read, table, unknown_key},
 };
-use crate::{ledger, redact, sources, telemetry};
+use crate::{enrich, ledger, reconcile, redact, sources, telemetry};
 use std::collections::BTreeMap;
 
 /// The one version of the format there is.
 pub(super) const VERSION: u64 = 1;
 
-const SECTIONS: &[&str] = &["version", "ledger", "source", "redact", "admin", "log", "shutdown"];
+const SECTIONS: &[&str] =
+    &["version", "ledger", "source", "redact", "enrich", "reconcile", "admin", "log", "shutdown"];
 
 /// Sections that are planned, and what they are for.
-const LATER: &[&str] = &["enrich", "sink", "retention"];
+const LATER: &[&str] = &["sink", "retention"];
 
 /// The keys of a source that tell what the others are.
 const TAGS: &[&str] = &["name", "type"];
@@ -27,6 +28,10 @@ pub(super) struct Parts {
     /// Each with its index in the file.
     pub(super) sources: Vec<(usize, sources::config::Config)>,
     pub(super) redact: Option<redact::config::Config>,
+    /// `None` when it is missing, too.
+    pub(super) enrich: Option<enrich::config::Config>,
+    /// `None` when it is missing, too.
+    pub(super) reconcile: Option<reconcile::config::Config>,
     pub(super) admin: Option<telemetry::config::Admin>,
     pub(super) log: Option<telemetry::config::Log>,
     pub(super) shutdown: Option<Shutdown>,
@@ -47,6 +52,8 @@ pub(super) fn parts(root: Node, report: &mut Report) -> Parts {
             node => sources(node, report),
         },
         redact: section(&mut keys, "redact", report),
+        enrich: optional(&mut keys, "enrich", report),
+        reconcile: optional(&mut keys, "reconcile", report),
         admin: section(&mut keys, "admin", report),
         log: section(&mut keys, "log", report),
         shutdown: section(&mut keys, "shutdown", report),
@@ -72,6 +79,15 @@ fn section<T: serde::de::DeserializeOwned>(
 ) -> Option<T> {
     let node = table(keys.remove(path), path, report)?;
     read(node, &Section::plain(path), report)
+}
+
+/// A section that does nothing when it is left out.
+fn optional<T: serde::de::DeserializeOwned>(
+    keys: &mut BTreeMap<String, Node>,
+    path: &str,
+    report: &mut Report,
+) -> Option<T> {
+    if keys.contains_key(path) { section(keys, path, report) } else { None }
 }
 
 fn version(node: Option<Node>, report: &mut Report) {

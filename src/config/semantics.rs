@@ -1,5 +1,7 @@
 //! What the values mean, alone and together: what the types of the stages cannot say.
 
+mod enrich;
+mod reconcile;
 mod redact;
 mod sources;
 
@@ -30,6 +32,12 @@ pub(super) fn check(parts: &Parts, report: &mut Report) {
     check.sources(&parts.sources, parts.ledger.as_ref());
     if let Some(redact) = &parts.redact {
         check.redact(redact);
+    }
+    if let Some(enrich) = &parts.enrich {
+        check.enrich(enrich, &parts.sources);
+    }
+    if let Some(reconcile) = &parts.reconcile {
+        check.reconcile(reconcile);
     }
     if let Some(Shutdown { deadline }) = &parts.shutdown {
         check.range("shutdown.deadline", *deadline, millis(100)..=seconds(3600));
@@ -68,7 +76,7 @@ impl Check<'_> {
     fn name(&mut self, path: &str, name: &str) {
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-            let got = if may_be_secret(path) { String::new() } else { super::read::quote(name) };
+            let got = if may_be_secret(path) { "this".into() } else { super::read::quote(name) };
             let message = format!(
                 "{got} is not a name; accepted: 1 to 64 of the characters A-Z a-z 0-9 . _ -"
             );

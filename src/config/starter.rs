@@ -84,12 +84,15 @@ content = "hash"
     )
 }
 
-/// The config of `veritail demo`: as the [`embedded`] one, but the ledger in a directory of its own
-/// and scrubbed texts kept, so that there is something to see.
+/// The config of `veritail demo`: as the [`embedded`] one, but the ledger in a directory of its own,
+/// scrubbed texts kept, so that there is something to see, and OpenRouter asked at `base_url` on a
+/// schedule that fits into a demo.
 #[must_use]
-pub fn demo(dir: &Path) -> String {
+pub fn demo(dir: &Path, base_url: &str) -> String {
     let [_, socket, files] = paths(dir);
-    let ledger = text(&dir.join("ledger").to_string_lossy());
+    let [ledger, key] = ["ledger", "openrouter.key"].map(|name| dir.join(name));
+    let [ledger, key] = [ledger, key].map(|path| text(&path.to_string_lossy()));
+    let base_url = text(base_url);
     format!(
         r#"version = 1
 
@@ -110,6 +113,14 @@ paths = [{files}]
 
 [redact]
 content = "redacted"
+
+# The demo's stand-in for OpenRouter. Against the real one only api_key is needed.
+[enrich]
+base_url = {base_url}
+api_key = {{ file = {key} }}
+rate = 1000
+first_try = "200ms"
+give_up_after = "2s"
 "#
     )
 }

@@ -173,12 +173,16 @@ fn the_reference_config_is_whole_and_true() {
         fields::<Stdin>(),
         fields::<redact::config::Config>(),
         fields::<redact::config::Rule>(),
+        fields::<enrich::config::Config>(),
+        fields::<enrich::config::Key>(),
+        fields::<enrich::config::Source>(),
+        fields::<reconcile::config::Config>(),
         fields::<telemetry::config::Admin>(),
         fields::<telemetry::config::Log>(),
         fields::<Shutdown>(),
     ];
     for key in known.into_iter().inspect(|keys| assert!(!keys.is_empty())).flatten() {
-        let is_there = ["\n", "\n# ", "\n[[redact."].iter().any(|before| {
+        let is_there = ["\n", "\n# ", "\n[[redact.", "\n# [[enrich."].iter().any(|before| {
             text.contains(&format!("{before}{key} =")) || text.contains(&format!("{before}{key}]]"))
         });
         assert!(is_there, "{key} is not in the reference config");
@@ -193,12 +197,19 @@ fn every_commented_key_of_the_reference_config_can_be_switched_on() {
         let rest = line.strip_prefix("# ").unwrap_or(line);
         let key = rest.split_once(" = ").map_or(" ", |(key, _)| key);
         let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-        if is_key || rest.starts_with("[[") { rest.to_owned() } else { line.to_owned() }
+        let is_section = rest.starts_with('[') && rest.ends_with(']');
+        if is_key || is_section { rest.to_owned() } else { line.to_owned() }
     };
     let on: Vec<String> = text.lines().map(switch_on).collect();
     let config = load_text("all on", &on.join("\n"), &environment(&[]))
         .unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     assert_eq!(config.sources.len(), 3);
+    // What is written behind the `#` of a section that may be left out is what it defaults to.
+    let own = config.reconcile.clone().unwrap();
+    let text = "management_key = { env = \"K\" }";
+    let bare: reconcile::config::Config = toml::from_str(text).unwrap();
+    assert_eq!((own.base_url, own.settle), (bare.base_url, bare.settle));
+    assert_eq!((own.timeout, own.api_key_hashes), (bare.timeout, bare.api_key_hashes));
     let defaults = effective(&config).into_iter().filter(|row| row.2 == Origin::Default);
     assert_eq!(defaults.collect::<Vec<_>>(), []);
 }
@@ -245,6 +256,24 @@ fn an_examination_goes_as_deep_as_it_is_told() {
 }
 
 #[test]
+fn the_count_is_asked_for_where_the_calls_are() {
+    let base = "version = 1\n[ledger]\ndir = \"l\"\n[[source]]\nname = \"a\"\ntype = \"stdin\"\n\
+                [reconcile]\nmanagement_key = { env = \"M\" }\n";
+    let eu =
+        "[enrich]\napi_key = { env = \"K\" }\nbase_url = \"https://eu.openrouter.ai/api/v1\"\n";
+    let given = environment(&[("K", "hunter2"), ("M", "hunter3"), ("OTHER", "x")]);
+    let load = |text: &str| load_text("c.toml", text, &given).unwrap();
+    let url = |config: &Config| config.reconcile.as_ref().unwrap().base_url.clone();
+    let (alone, beside) = (load(base), load(&format!("{base}{eu}")));
+    assert_eq!(url(&alone), enrich::config::BASE_URL);
+    assert_eq!(url(&beside), "https://eu.openrouter.ai/api/v1");
+    let own = load(&format!("{base}base_url = \"https://us.openrouter.ai/api/v1\"\n{eu}"));
+    assert_eq!(url(&own), "https://us.openrouter.ai/api/v1");
+    let kept = beside.environment;
+    assert_eq!((kept.get("M"), kept.get("OTHER")), (Some("hunter3"), None));
+}
+
+#[test]
 fn warns_of_what_may_not_be_meant() {
     let dir = tempfile::tempdir().unwrap();
     let text = format!(
@@ -286,7 +315,8 @@ fn every_key_can_be_set_from_the_environment() {
     };
     let given: Environment = effective(&full).into_iter().map(variable).collect();
     assert!(given.iter().count() > 40);
-    let bare = "source = [{}, {}, {}]\nredact.rule = [{}, {}]\n";
+    let bare = "source = [{}, {}, {}]\nredact.rule = [{}, {}]\n\
+                enrich.key = [{}, {}]\nenrich.source = [{}]\n";
     let set = load_text("bare", bare, &given).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     assert_eq!(to_toml(&set, false), to_toml(&full, false));
     assert_eq!(set.hash, full.hash);

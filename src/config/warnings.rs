@@ -20,9 +20,11 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
         let message = "entries may be lost when the machine fails; use \"group\" to keep them";
         report.value(Level::Semantics, "ledger.durability", message);
     }
+    let management = config.reconcile.as_ref().map(|own| own.management_key.clone());
     let keys = [
         ("ledger.mac_key", &config.ledger.mac_key),
         ("ledger.signing_key", &config.ledger.signing_key),
+        ("reconcile.management_key", &management),
     ];
     for (path, reference) in keys {
         if matches!(reference, Some(SecretRef::Env(_))) {

@@ -33,6 +33,7 @@ pub enum Field {
     ErrorType,
     ErrorCode,
     ApiKey,
+    ApiKeyName,
     Metadata,
 }
 
@@ -65,6 +66,7 @@ const NAMES: &[(&str, Field)] = &[
     ("error_type", Field::ErrorType),
     ("error_code", Field::ErrorCode),
     ("api_key", Field::ApiKey),
+    ("api_key_name", Field::ApiKeyName),
     ("metadata", Field::Metadata),
     ("model", Field::ModelRequested),
     ("user", Field::UserId),
@@ -100,6 +102,7 @@ const QUOTED: [&str; FIELDS] = [
     r#""error_type""#,
     r#""error_code""#,
     r#""api_key""#,
+    r#""api_key_name""#,
     r#""metadata""#,
 ];
 

@@ -19,6 +19,8 @@ pub(super) struct Scrubber {
     counts: Vec<u32>,
     hits: Vec<Hit>,
     plain: String,
+    /// Names of members whose texts are identifiers, in the objects that [`Scrubber::value`] meets.
+    pub identifiers: &'static [&'static str],
     /// Something had to be changed for the entry to stay readable by everybody.
     pub degraded: Vec<&'static str>,
 }
@@ -31,6 +33,7 @@ impl Scrubber {
             counts: vec![0; redactor.rules()],
             hits: Vec::new(),
             plain: String::new(),
+            identifiers: &[],
             degraded: Vec::new(),
         }
     }
@@ -112,7 +115,11 @@ impl Scrubber {
         (redactor, depth): (&Redactor, usize),
     ) {
         match Type::of(raw) {
-            Type::String => self.string(out, raw, key, (redactor, Scope::Text)),
+            Type::String => {
+                let identifier = key.is_some_and(|key| self.identifiers.contains(&key));
+                let scope = if identifier { Scope::Identifier } else { Scope::Text };
+                self.string(out, raw, key, (redactor, scope));
+            }
             Type::Number => self.number(out, raw),
             Type::Bool | Type::Null => out.extend_from_slice(raw),
             Type::Object | Type::Array if depth == MAX_DEPTH => {

@@ -379,3 +379,16 @@ proptest! {
         prop_assert!(fields::may_be_event_type(entry["event_type"].as_str().unwrap()));
     }
 }
+
+#[test]
+fn a_number_that_no_double_holds_becomes_a_text() {
+    let entry = encode(r#"{"metadata":{"a":1e400,"b":-1E999,"c":1e-400,"d":1.5e300}}"#);
+    assert_eq!(entry["metadata"]["a"], "1e400");
+    assert_eq!(entry["metadata"]["b"], "-1E999");
+    assert_eq!(entry["metadata"]["c"], 0.0);
+    assert_eq!(entry["metadata"]["d"], 1.5e300);
+    assert!(degraded(&entry).contains(&"number_as_text"));
+    let cost = encode(r#"{"total_cost":1e400}"#);
+    assert_eq!(cost["cost_source"], "none");
+    assert_eq!(cost["metadata"]["total_cost"], "1e400");
+}

@@ -1,21 +1,23 @@
 //! The body's members, group by group.
 
-use super::{Encoder, Field, Members, fields};
+use super::{
+    Encoder, Field, Members, fields,
+    parts::{fingerprint, hmac, pseudonym},
+};
 use crate::{
     json::{self, Type, text},
     record::{Digest, Origin},
     redact::{
-        Redactor, Scope,
+        Scope,
         config::{Content, Hash},
     },
 };
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 
 /// Raw members on their way to `metadata`.
 type Spill<'a> = Vec<json::Item<'a>>;
 
-fn name(out: &mut Vec<u8>, name: &str) {
+pub(super) fn name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
@@ -35,16 +37,6 @@ pub(super) fn integer(out: &mut Vec<u8>, value: u64) {
         }
     }
     out.extend_from_slice(&digits[at..]);
-}
-
-/// HMAC-SHA-256 over the parts, one after the other.
-pub(super) fn hmac(key: &Digest, parts: &[&[u8]]) -> Digest {
-    // A 32-byte key is always accepted; the fallback can only ever be an all-zero digest.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
 }
 
 /// `"origin":{…}`, a leading comma included.
@@ -85,25 +77,6 @@ pub(super) fn origin(out: &mut Vec<u8>, source: &str, origin: &Origin) {
             name(out, "line");
             integer(out, *line);
         }
-    }
-    out.push(b'}');
-}
-
-/// `"redactions":{"EMAIL":2}`, nothing when nothing was scrubbed.
-pub(super) fn redactions(out: &mut Vec<u8>, redactor: &Redactor, counts: &[u32]) {
-    if counts.iter().all(|count| *count == 0) {
-        return;
-    }
-    let mut kinds = std::collections::BTreeMap::<&str, u64>::new();
-    for (rule, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        *kinds.entry(redactor.kind_at(rule)).or_default() += u64::from(*count);
-    }
-    name(out, "redactions");
-    for (at, (kind, count)) in kinds.iter().enumerate() {
-        out.push(if at == 0 { b'{' } else { b',' });
-        text::write(out, kind);
-        out.push(b':');
-        integer(out, *count);
     }
     out.push(b'}');
 }
@@ -194,11 +167,11 @@ impl Encoder {
         if let Some(raw) = members.take(Field::ApiKey) {
             let mut key = String::new();
             text::unescape(raw, &mut key);
-            let print = hmac(&self.policy.fingerprint_key, &[key.as_bytes()]);
             name(out, Field::ApiKey.name());
-            out.extend_from_slice(b"\"hmac-sha256:");
-            out.extend_from_slice(const_hex::encode(&print[..16]).as_bytes());
-            out.push(b'"');
+            text::write(out, &fingerprint(&self.policy, key.as_bytes()));
+        }
+        if let Some(raw) = members.take(Field::ApiKeyName) {
+            self.scalar((Field::ApiKeyName, Scope::Text), raw, spill, out);
         }
     }
 
@@ -248,19 +221,13 @@ impl Encoder {
         if Type::of(raw) == Type::String {
             text::unescape(raw, &mut plain);
         }
-        let mut hits = Vec::new();
-        let policy = self.policy.clone();
-        policy.redactor.scan(&plain, Some("user_id"), Scope::Text, &mut hits);
-        match hits.as_slice() {
-            [hit] if hit.start == 0 && hit.end == plain.len() => {
-                let normal = plain.trim().to_ascii_lowercase();
-                let print = hmac(&policy.fingerprint_key, &[normal.as_bytes()]);
+        match pseudonym(&self.policy, &plain) {
+            Some((rule, pseudonym)) => {
                 name(out, Field::UserId.name());
-                let label = policy.redactor.label(hit.rule).trim_end_matches(']');
-                text::write(out, &format!("{label}:{}]", const_hex::encode(&print[..6])));
-                self.scrub.count(hit.rule);
+                text::write(out, &pseudonym);
+                self.scrub.count(rule);
             }
-            _ => self.scalar((Field::UserId, Scope::Text), raw, spill, out),
+            None => self.scalar((Field::UserId, Scope::Text), raw, spill, out),
         }
         self.plain = plain;
     }

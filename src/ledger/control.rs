@@ -1,5 +1,6 @@
 //! Bodies of the entries that the ledger writes of its own accord.
 
+use super::store::Oldest;
 use crate::record::{Digest, Position};
 use serde_json::{Value, json};
 
@@ -61,6 +62,8 @@ pub(super) struct Open<'a> {
     pub key_id: &'a str,
     /// How far every file was sealed.
     pub positions: Vec<Position>,
+    /// Where enrichment begins again after a restart.
+    pub oldest_waiting: Option<Oldest>,
 }
 
 /// `segment_open`
@@ -73,6 +76,8 @@ pub(super) fn segment_open(open: &Open<'_>) -> Vec<u8> {
     let frontier: Vec<Value> =
         open.frontier.iter().map(|(level, hash)| json!([level, const_hex::encode(hash)])).collect();
     let positions: Vec<Value> = open.positions.iter().map(position).collect();
+    let oldest_waiting =
+        open.oldest_waiting.map(|oldest| json!({ "segment": oldest.segment, "seq": oldest.seq }));
     body(
         "segment_open",
         json!({
@@ -84,6 +89,7 @@ pub(super) fn segment_open(open: &Open<'_>) -> Vec<u8> {
             "host": host(),
             "boot_id": boot_id(),
             "positions": positions,
+            "oldest_waiting": oldest_waiting,
         }),
     )
 }
@@ -144,6 +150,12 @@ pub fn config_reload(start: &Start) -> Vec<u8> {
         "config_reload",
         json!({ "config_hash": start.config_hash, "policy_hash": start.policy_hash }),
     )
+}
+
+/// `reconciliation`: a day's count against OpenRouter's, as the members of an object.
+#[must_use]
+pub fn reconciliation(members: Value) -> Vec<u8> {
+    body("reconciliation", members)
 }
 
 /// `recovery`: a torn tail that was copied aside and cut.

@@ -24,12 +24,15 @@ pub struct Place {
 
 const BUFFER: usize = 64 << 10;
 
+/// A segment's uncompressed bytes.
+type Segment = BufReader<Box<dyn Read + Send>>;
+
 /// A reader of durable entries.
 pub struct Follower {
     dir: PathBuf,
     place: Place,
     head: watch::Receiver<Place>,
-    open: Option<BufReader<Box<dyn Read + Send>>>,
+    open: Option<Segment>,
     line: Vec<u8>,
 }
 
@@ -93,6 +96,64 @@ impl Follower {
     }
 }
 
+/// Reads single entries. Going on in the segment that was read last is cheap, an archived one too,
+/// so entries are best asked for in their order.
+pub struct Reader {
+    dir: PathBuf,
+    /// Where it stands, whether in an archived segment, and the segment.
+    open: Option<(Place, bool, Segment)>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reader({:?})", self.open.as_ref().map(|(place, ..)| place))
+    }
+}
+
+impl Reader {
+    /// A reader of the ledger in `dir`.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Reader { dir: dir.to_owned(), open: None }
+    }
+
+    /// The bytes (LF excluded) of the durable entry at a place that a [`Follower`] told.
+    ///
+    /// # Errors
+    /// When the segment is gone, unreadable or too short.
+    pub fn entry(&mut self, place: Place) -> Result<Vec<u8>, Error> {
+        let (is_archived, mut file) = match self.open.take() {
+            Some((at, is_archived, mut file)) if can_go_on(at, place, is_archived) => {
+                let between = place.offset - at.offset;
+                let skipped = io::copy(&mut file.by_ref().take(between), &mut io::sink());
+                skipped.map_err(|e| Error::io("read", &self.dir, e))?;
+                (is_archived, file)
+            }
+            _ => {
+                let (file, path) = open(&self.dir, place)?;
+                (path.extension().is_some_and(|extension| extension == "gz"), file)
+            }
+        };
+        let mut line = Vec::new();
+        let read =
+            file.read_until(b'\n', &mut line).map_err(|e| Error::io("read", &self.dir, e))?;
+        if line.pop() != Some(b'\n') {
+            let short = io::Error::from(io::ErrorKind::UnexpectedEof);
+            return Err(Error::io("read an entry of", &self.dir, short));
+        }
+        let offset = place.offset + read as u64;
+        self.open = Some((Place { offset, ..place }, is_archived, file));
+        Ok(line)
+    }
+}
+
+/// Whether reading on from `at` is cheaper than opening anew: always in an archived segment, which is
+/// unpacked from its beginning; in a plain one when it is near.
+fn can_go_on(at: Place, place: Place, is_archived: bool) -> bool {
+    at.segment == place.segment
+        && place.offset.checked_sub(at.offset).is_some_and(|gap| is_archived || gap < BUFFER as u64)
+}
+
 /// One entry's bytes (LF excluded) at a place that a [`Follower`] told.
 ///
 /// # Errors
@@ -122,7 +183,7 @@ pub fn segment_of(dir: &Path, seq: u64) -> Result<Option<Place>, Error> {
 }
 
 /// Opens a segment, plain or archived, at a place.
-fn open(dir: &Path, place: Place) -> Result<(BufReader<Box<dyn Read + Send>>, PathBuf), Error> {
+fn open(dir: &Path, place: Place) -> Result<(Segment, PathBuf), Error> {
     // The archiver unlinks the plain file only after the archived one is in place, so looking in
     // this order finds one of the two.
     for folder in [dir.to_owned(), dir.join("archive")] {

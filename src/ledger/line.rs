@@ -188,6 +188,13 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, Malformed> {
     Ok(parsed)
 }
 
+/// The envelope alone, for readers of what this daemon sealed itself: neither the rest nor the trailer
+/// is looked at, so `chain_hash` and `signature` are left empty. `None` when it is no entry.
+#[must_use]
+pub fn peek(line: &[u8]) -> Option<Line<'_>> {
+    envelope(std::str::from_utf8(line).ok()?)
+}
+
 /// Refuses what a line splitter or a reader of characters could see differently.
 fn characters(line: &[u8]) -> Result<&str, Malformed> {
     if line.is_empty() {

@@ -7,6 +7,7 @@
 
 use super::{
     Error, chain::MacKey, config::Config, ids::Ids, keys::Keys, line, merkle, note, segment,
+    store::Oldest,
 };
 use crate::{
     clock, crash,
@@ -56,6 +57,7 @@ pub(super) struct Tail {
     pub unsigned: u64,
     pub positions: Positions,
     pub ids: Ids,
+    pub oldest_waiting: Option<Oldest>,
 }
 
 /// Finds the newest segment that has a whole line; a file with none is what a crash left between
@@ -215,6 +217,7 @@ fn start(
         unsigned: 0,
         positions,
         ids: Ids::new(config.remember_ids),
+        oldest_waiting: line.member("oldest_waiting").and_then(oldest),
     })
 }
 
@@ -321,6 +324,12 @@ impl Stated<'_> {
 
 fn stated(raw: &[u8]) -> Option<Stated<'_>> {
     serde_json::from_slice(raw).ok()
+}
+
+/// `{"segment": n, "seq": n}`; `None` for the `null` of a ledger that never knew any.
+fn oldest(raw: &[u8]) -> Option<Oldest> {
+    let value: serde_json::Value = serde_json::from_slice(raw).ok()?;
+    Some(Oldest { segment: value.get("segment")?.as_u64()?, seq: value.get("seq")?.as_u64()? })
 }
 
 /// `[[level, "hex"], …]`

@@ -67,6 +67,16 @@ pub(super) enum Job {
     Roll(PathBuf),
 }
 
+/// The oldest entry that enrichment still has to do with: every call before it has its answer, or
+/// its `generation_unresolved`, durable in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Oldest {
+    /// Number of the segment that holds it.
+    pub segment: segment::Number,
+    /// Its sequence number.
+    pub seq: u64,
+}
+
 /// What the world may know of the ledger; all counted since the start of the daemon.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -98,6 +108,22 @@ pub struct Status {
     pub last_error: Mutex<String>,
     /// Set at the shutdown's deadline: stop trying.
     pub give_up: AtomicBool,
+    /// Where enrichment would begin again; sealed into each `segment_open`. Enrichment moves it, and
+    /// while there is none it stays where the ledger says it was.
+    pub oldest_waiting: Mutex<Option<Oldest>>,
+}
+
+impl Status {
+    /// Where enrichment would begin again.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<Oldest> {
+        *self.oldest_waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves it on; everything before `oldest` must be settled and durable.
+    pub fn set_oldest_waiting(&self, oldest: Option<Oldest>) {
+        *self.oldest_waiting.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+    }
 }
 
 pub(super) struct Store {

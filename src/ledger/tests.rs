@@ -352,11 +352,73 @@ fn a_follower_sees_every_durable_entry_once_and_nothing_more() {
     }
     assert_eq!(types(&seen).iter().filter(|t| *t == "t").count(), 60);
     assert_eq!(types(&seen).last().unwrap(), "checkpoint");
+    let mut reader = follow::Reader::new(&dir);
+    let all = || places.iter().zip(&seen);
+    for (place, text) in all().chain(all().rev().step_by(5)).chain(all().step_by(7)) {
+        assert_eq!(reader.entry(*place).unwrap(), text.as_bytes(), "{place:?}");
+    }
+    assert!(reader.entry(Place { segment: 9_999, offset: 0 }).is_err());
+    assert_eq!(reader.entry(places[3]).unwrap(), seen[3].as_bytes());
     for (place, text) in places.iter().zip(&seen).step_by(9) {
         assert_eq!(follow::entry_at(&dir, *place).unwrap(), text.as_bytes());
         let seq = line::parse(text.as_bytes()).unwrap().seq;
         assert_eq!(follow::segment_of(&dir, seq).unwrap().unwrap().segment, place.segment);
     }
+}
+
+#[test]
+fn where_enrichment_begins_again_comes_back_and_stays_until_it_moves() {
+    let mut bench = Bench::new();
+    bench.config.segment_size = ByteSize(4096);
+    let mut told = Vec::new();
+    for oldest in [None, Some(Oldest { segment: 1, seq: 7 }), None] {
+        let (ledger, recovered) = bench.open().unwrap();
+        told.push(recovered.oldest_waiting);
+        let status = ledger.status();
+        assert_eq!(status.oldest_waiting(), recovered.oldest_waiting);
+        drop(ledger);
+        let (_, done) = bench.session(|queue| {
+            queue.send_blocking(batch(&["before"])).unwrap();
+        });
+        done.unwrap();
+        // Enough for a roll, whose segment_open says where.
+        let (ledger, _) = bench.open().unwrap();
+        if oldest.is_some() {
+            ledger.status().set_oldest_waiting(oldest);
+        }
+        let (queue, messages) = queue::bounded(1 << 20, bench.runtime.handle().clone());
+        let start = Start { config_hash: "c".into(), policy_hash: "p".into() };
+        let (ready, _is_ready) = tokio::sync::oneshot::channel();
+        let own = queue.clone();
+        let thread = std::thread::spawn(move || ledger.run(&start, (own, &messages), ready));
+        for _ in 0..8 {
+            queue.send_blocking(batch(&[&"x".repeat(1_000)])).unwrap();
+        }
+        queue.tell(Message::Stop).unwrap();
+        thread.join().unwrap().unwrap();
+    }
+    told.push(bench.open().unwrap().1.oldest_waiting);
+    let there = Some(Oldest { segment: 1, seq: 7 });
+    assert_eq!(told, [None, None, there, there]);
+    bench.check();
+}
+
+#[test]
+fn an_entry_of_our_own_is_told_and_counts_as_no_record() {
+    let bench = Bench::new();
+    let replies = Arc::new(crate::record::Replies::default());
+    let (_, done) = bench.session(|queue| {
+        for n in [7, 7, 8] {
+            let body = b"\"event_type\":\"generation\",\"call_seq\":1".to_vec();
+            queue.send_blocking(Batch::own(body, n, replies.clone())).unwrap();
+        }
+        assert_eq!(queue.received(), 0);
+    });
+    done.unwrap();
+    let told: Vec<u64> = replies.take().iter().map(|reply| reply.n).collect();
+    assert_eq!(told, [7, 7, 8]);
+    let lines = bench.check();
+    assert_eq!(types(&lines).iter().filter(|t| *t == "generation").count(), 3);
 }
 
 #[test]

@@ -1,0 +1,65 @@
+//! The demo's OpenRouter: the stand-in, told before each call what it is to know of it.
+
+use crate::standin::{
+    Reply, StandIn, Step,
+    answers::{usual, with},
+};
+use serde_json::Value;
+
+/// The call whose tokens the application miscounts.
+const MISCOUNTED: u64 = 6;
+/// The call that OpenRouter never knows.
+const UNKNOWN: u64 = 8;
+/// One in so many calls is not known at once.
+const LATE: u64 = 7;
+
+/// The key that the demo's daemon asks with. The stand-in accepts no other.
+pub(super) const KEY: &str = "sk-or-v1-demo-key-that-opens-nothing";
+
+/// Prepares the answer about call number `n`.
+pub(super) fn prepare(standin: &StandIn, n: u64, call: &Value) {
+    let Some(id) = call["generation_id"].as_str().filter(|_| n != UNKNOWN) else { return };
+    let model = call["model_requested"].as_str().unwrap_or_default();
+    let usage = &call["usage"];
+    let prompt = usage["prompt_tokens"].as_u64().unwrap_or_default();
+    let prompt = if n == MISCOUNTED { prompt + 37 } else { prompt };
+    let quoted = |text: &str| format!("\"{text}\"");
+    let (model, provider) = (quoted(&format!("{model}-20260801")), quoted(provider(model)));
+    let (prompt, completion) = (prompt.to_string(), usage["completion_tokens"].to_string());
+    let cost = usage["cost"].to_string();
+    let failed = call["status"] != "success";
+    let finish = quoted(if failed { "error" } else { "stop" });
+    let answer = with(
+        &usual(id),
+        &[
+            ("model", &model),
+            ("provider_name", &provider),
+            ("native_tokens_prompt", &prompt),
+            ("native_tokens_completion", &completion),
+            ("native_tokens_reasoning", "0"),
+            ("native_tokens_cached", "0"),
+            ("total_cost", &cost),
+            ("usage", &cost),
+            ("cache_discount", "null"),
+            ("finish_reason", &finish),
+            ("external_user", "null"),
+            ("session_id", "null"),
+            ("provider_responses", "[]"),
+        ],
+    );
+    let mut steps: Vec<Step> = Vec::new();
+    if n.is_multiple_of(LATE) {
+        steps.push(Reply::error(404, "Generation not found").into());
+    }
+    steps.push(Reply::json(answer).into());
+    standin.script(id, steps);
+}
+
+fn provider(model: &str) -> &'static str {
+    match model.split('/').next() {
+        Some("anthropic") => "Anthropic",
+        Some("openai") => "Azure",
+        Some("google") => "Google Vertex",
+        _ => "Together",
+    }
+}
