@@ -115,6 +115,8 @@ pub struct Recovered {
     pub is_new: bool,
     /// The oldest call that may still wait for its answer, when enrichment ran before.
     pub oldest_waiting: Option<Oldest>,
+    /// When its last entry was sealed.
+    pub left_at: Option<Micros>,
 }
 
 /// An open ledger.
@@ -217,8 +219,9 @@ impl Ledger {
         ledger.status.next_seq.store(ledger.seq, Ordering::Relaxed);
         ledger.status.set_oldest_waiting(oldest_waiting);
         let positions = ledger.positions.values().cloned().collect();
+        let left_at = (!is_new).then_some(ledger.last_at);
         ledger.start(torn.as_ref());
-        Ok((ledger, Recovered { positions, torn, is_new, oldest_waiting }))
+        Ok((ledger, Recovered { positions, torn, is_new, oldest_waiting, left_at }))
     }
 
     /// What the world may know of it.
@@ -376,13 +379,13 @@ impl Ledger {
                 (Kind::Record, None) => counts.sealed += 1,
                 (Kind::Quarantine(_), _) => counts.quarantined += 1,
                 (Kind::Gap, _) => counts.gaps += 1,
-                (Kind::Own, _) => {}
+                (Kind::Own | Kind::Note, _) => {}
             }
             let Some(ticket) = item.ticket else { continue };
             let outcome = match item.kind {
                 Kind::Quarantine(reason) => Outcome::Quarantined { seq, reason },
                 Kind::Own => Outcome::Sealed { seq, chain_hash },
-                Kind::Record | Kind::Gap => {
+                Kind::Record | Kind::Gap | Kind::Note => {
                     self.ids.put(ticket.key, (seq, chain_hash));
                     Outcome::Sealed { seq, chain_hash }
                 }

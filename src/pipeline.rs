@@ -10,7 +10,7 @@
 //! start, and the exit status says so.
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Micros},
     config::{Config, Problem},
     disk::Disk,
     enrich::{self, Access, Enricher, Settings},
@@ -24,7 +24,7 @@ use crate::{
     redact::Redactor,
     secret::{self, SecretRef},
     shutdown::{self, Deadline, Event, Systemd},
-    sources::{self, Running},
+    sources::{self, Left as LeftOff, Running},
     stop::Stop,
     telemetry::{Health, http::Admin},
 };
@@ -192,7 +192,7 @@ impl Daemon {
             left = asked_to_stop(events) => return Ok((daemon, Some(left))),
         }
         for source in daemon.config.sources.clone() {
-            daemon.open(&source, &recovered.positions)?;
+            daemon.open(&source, &recovered.positions, recovered.left_at)?;
         }
         daemon.enrich(enrich)?;
         daemon.archive()?;
@@ -247,12 +247,14 @@ impl Daemon {
         &mut self,
         config: &sources::config::Config,
         positions: &[Position],
+        left_at: Option<Micros>,
     ) -> Result<(), Error> {
         let own = positions.iter().filter(|p| *p.source == *config.name).cloned().collect();
+        let left = LeftOff { positions: own, at: left_at };
         let (policies, queue, name) =
             (self.policies.clone(), self.queue.clone(), config.name.clone());
         let intake = move || Intake::new(&name, policies.clone(), queue.clone());
-        self.sources.push(sources::start(config, own, intake, &mut self.tasks)?);
+        self.sources.push(sources::start(config, left, intake, &mut self.tasks)?);
         Ok(())
     }
 
@@ -371,7 +373,7 @@ impl Daemon {
             .cloned()
             .collect();
         for config in starting {
-            self.open(&config, &positions)?;
+            self.open(&config, &positions, None)?;
         }
         Ok(())
     }

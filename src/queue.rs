@@ -25,6 +25,8 @@ pub enum Kind {
     Gap,
     /// An entry of veritail's own, whose maker wants to be told when it is durable. No record.
     Own,
+    /// What is worth knowing of a file.
+    Note,
 }
 
 /// A record whose sender wants to be told.

@@ -5,7 +5,7 @@ pub mod lines;
 pub mod stdin;
 pub mod unix;
 
-use crate::{intake::Intake, record::Position, stop::Stop};
+use crate::{clock::Micros, intake::Intake, record::Position, stop::Stop};
 pub use crate::{intake::Output, record::Closed};
 use config::{Config, Kind};
 use tokio::{sync::watch, task::JoinSet};
@@ -19,6 +19,15 @@ pub enum Error {
     /// A unix socket.
     #[error("source {0}: {1}")]
     Unix(String, unix::Error),
+}
+
+/// Where the last run left off.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// How far each of the source's files was sealed.
+    pub positions: Vec<Position>,
+    /// When the ledger's last entry was sealed; `None` when there was no run before.
+    pub at: Option<Micros>,
 }
 
 /// A source that runs.
@@ -39,13 +48,13 @@ impl Running {
 }
 
 /// Opens a source and runs it in `tasks`; its task returns the source's name when it ends.
-/// `positions` say where its files were left; `intake` makes a way in for each reader.
+/// `left` says where its files were left; `intake` makes a way in for each reader.
 ///
 /// # Errors
 /// When the source cannot be opened.
 pub fn start(
     config: &Config,
-    positions: Vec<Position>,
+    left: Left,
     intake: impl Fn() -> Intake + Send + Sync + 'static,
     tasks: &mut JoinSet<String>,
 ) -> Result<Running, Error> {
@@ -54,11 +63,16 @@ pub fn start(
     let name = config.name.clone();
     match config.kind.clone() {
         Kind::File(kind) => {
-            let files = file::Files::new(&name, &kind, positions)
+            let mut way = intake();
+            let mut files = file::Files::new(&name, &kind, left.positions)
                 .map_err(|e| Error::File(name.clone(), e))?;
+            if let Some(at) = left.at {
+                files.left_at(at);
+            }
+            files.look(&mut way).map_err(|e| Error::File(name.clone(), e))?;
             let stop = bell.clone();
             tasks.spawn_blocking(move || {
-                if let Err(e) = files.run(&mut intake(), &stop) {
+                if let Err(e) = files.run(&mut way, &stop) {
                     tracing::debug!(source = name, error = %e, "the source breaks off");
                 }
                 name

@@ -161,6 +161,7 @@ const RESERVED: &[&str] = &[
     "recovery",
     "key_rotate",
     "gap",
+    "file_copy",
     "quarantine",
     "clock_step",
     "retention",
