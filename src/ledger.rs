@@ -385,7 +385,7 @@ impl Ledger {
             let outcome = match item.kind {
                 Kind::Quarantine(reason) => Outcome::Quarantined { seq, reason },
                 Kind::Own => Outcome::Sealed { seq, chain_hash },
-                Kind::Record | Kind::Gap | Kind::Note => {
+                Kind::Record | Kind::Gap => {
                     self.ids.put(ticket.key, (seq, chain_hash));
                     Outcome::Sealed { seq, chain_hash }
                 }

@@ -5,6 +5,7 @@ use super::{compare::Figures, day::Day, money};
 use crate::{
     clock::Micros,
     enrich::answer::is_generation_id,
+    entry::fields::may_be_event_type,
     json::{self, Type, text},
 };
 use memchr::memmem;
@@ -35,35 +36,14 @@ pub(super) struct Identity {
     pub(super) dated: bool,
 }
 
-/// Event types that are the ledger's own; all others are what applications reported.
-const OWN: &[&str] = &[
-    "segment_open",
-    "segment_close",
-    "checkpoint",
-    "daemon_start",
-    "daemon_stop",
-    "config_reload",
-    "recovery",
-    "key_rotate",
-    "gap",
-    "quarantine",
-    "clock_step",
-    "retention",
-    "legal_hold",
-    "erasure",
-    "anchor_receipt",
-    "reconciliation",
-    "access",
-    "generation_unresolved",
-];
-
 /// Tells which call a line is about; `None` for a line that is about none.
 pub(super) fn identify(line: &[u8]) -> Option<Identity> {
     let kind = match event_type(line)? {
         "generation" => Kind::Answer,
         "broadcast" => Kind::Broadcast,
-        own if OWN.contains(&own) => return None,
-        _ => Kind::Call,
+        told if may_be_event_type(told) => Kind::Call,
+        // The ledger's own.
+        _ => return None,
     };
     let (mut id, mut timestamp, mut sealed, mut own) = (None, None, None, None);
     for (name, value) in json::members(line).map_while(Result::ok) {
@@ -280,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_the_ledger_says_of_itself_is_no_call() {
-        for own in OWN {
+        for own in ["checkpoint", "quarantine", "generation_unresolved", "reconciliation"] {
             let entry = line(&format!(r#""event_type":"{own}","generation_id":"gen-abc123""#));
             assert_eq!(identify(&entry), None, "{own}");
         }

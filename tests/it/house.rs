@@ -58,7 +58,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("reconcile", &["clock", "enrich", "json", "ledger", "record", "secret", "stop", "units"]),
+    (
+        "reconcile",
+        &["clock", "enrich", "entry", "json", "ledger", "record", "secret", "stop", "units"],
+    ),
     ("demo", &["clock", "config", "enrich", "json", "ledger", "shutdown", "standin", "verify"]),
     (
         "cli",

@@ -10,8 +10,9 @@ use veritail::{
     clock::{Clock, rfc3339},
     reconcile::Day,
     standin::{
-        StandIn,
+        Reply, StandIn, Step,
         activity::{Activity, Generation, Trouble},
+        answers,
     },
 };
 
@@ -22,7 +23,7 @@ struct Account {
     bench: Bench,
     counts: Activity,
     day: Day,
-    _server: StandIn,
+    server: StandIn,
 }
 
 impl Account {
@@ -31,7 +32,7 @@ impl Account {
         let server = StandIn::start_with(counts.router()).unwrap();
         let bench = Bench::new();
         let day = Day::of(Clock::System.now()).before(1);
-        let account = Account { bench, counts, day, _server: server };
+        let account = Account { bench, counts, day, server };
         account.configure(more);
         account
     }
@@ -45,7 +46,7 @@ impl Account {
         let rest = format!(
             "[reconcile]\nmanagement_key = {{ file = \"{}\" }}\nbase_url = \"{}\"\n{more}\n",
             key.display(),
-            self._server.base_url()
+            self.server.base_url()
         );
         self.bench.configure(&Settings { rest: &rest, ..Settings::default() });
     }
@@ -278,5 +279,42 @@ fn a_daemon_without_the_section_keeps_its_ledger_to_itself() {
     let (code, table, err) = account.reconcile(&[]);
     assert_eq!(code, 0, "{table}{err}");
     daemon.stop();
+    account.bench.verify();
+}
+
+#[test]
+fn a_call_counts_as_it_was_answered_for_not_as_it_was_reported() {
+    let account = Account::new("");
+    let Generation { id, at, .. } = account.call(0);
+    // What OpenRouter charged and counted is not what the application says.
+    account.counts.add(Generation {
+        prompt_tokens: 1874,
+        completion_tokens: 341,
+        usd: 0.003_118_2,
+        model: "anthropic/claude-4.5-haiku".into(),
+        permaslug: "anthropic/claude-4.5-haiku-20251001".into(),
+        provider: "Amazon Bedrock".into(),
+        ..account.call(0)
+    });
+    let answer = answers::usual(&id);
+    account.server.script(&id, vec![Step::Reply(Reply::json(answer))]);
+    account.configure(&format!(
+        "[enrich]\nbase_url = \"{}\"\napi_key = {{ file = \"{}\" }}\nfirst_try = \"10ms\"",
+        account.server.base_url(),
+        account.bench.dir.join("management.key").display()
+    ));
+    let daemon = account.bench.start();
+    account.bench.append(&[account.record(0)]);
+    until("the answer is sealed", || {
+        let all = sealed::entries(&account.bench.ledger);
+        all.iter().any(|entry| entry["event_type"] == "generation").then_some(())
+    });
+    daemon.stop();
+    let (code, table, err) = account.reconcile(&[]);
+    assert_eq!(code, 0, "{table}{err}");
+    let entry = account.entries().remove(0);
+    assert_eq!(entry["calls"]["answered"], 1);
+    assert_eq!(entry["ledger"]["usd"], "0.0031182");
+    assert_eq!(entry["models"][0]["provider"], "Amazon Bedrock", "made at {at}");
     account.bench.verify();
 }
