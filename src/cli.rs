@@ -104,6 +104,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The program as the user called it, so that the commands we suggest can be pasted.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "veritail".into())
+}
+
 /// Prints what is wrong with a config, and the code for it.
 fn refuse(problems: &[crate::config::Problem]) -> ExitCode {
     for problem in problems {

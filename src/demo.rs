@@ -92,7 +92,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<u8, Error> {
     })?;
     tell(&format!("\n{}", report.to_text()));
     let (ledger, config) = (places.ledger.display(), places.config.display());
-    let name = "veritail";
+    let name = std::env::args().next().unwrap_or_else(|| "veritail".into());
     tell(&format!(
         "try next\n  \
          look at an entry         tail -n 3 {ledger}/audit_*.jsonl | head -n 1\n  \

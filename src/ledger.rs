@@ -28,6 +28,7 @@ pub mod keys;
 pub mod line;
 pub mod merkle;
 pub mod note;
+mod recall;
 mod recover;
 mod run;
 pub mod segment;
@@ -171,7 +172,11 @@ impl Ledger {
         let (newest, torn) = recover::newest(&disk, &dir)?;
         let is_new = newest.is_none();
         let tail = match newest {
-            Some(path) => recover::read(&path, config, given)?,
+            Some(path) => {
+                let mut tail = recover::read(&path, config, given)?;
+                recall::ids(&dir, &mut tail)?;
+                tail
+            }
             None => begin(config, &disk, given)?,
         };
         let now = clock.now();

@@ -1,22 +1,46 @@
 //! veritail: a sidecar that turns every LLM call into an audit record that can be proved.
-pub mod cli;
+//!
+//! ```text
+//! app ─► sources ─► intake: parse, redact, encode ─► queue ─► ledger: chain, sign, sync ─► told
+//! auditor ─► verify
+//! ```
+//!
+//! Read in this order. Each group knows the ones above it and nothing below.
+
+// Doors and plain values: the only ways to the time, the disk and a secret.
 pub mod clock;
-pub mod config;
 pub mod crash;
-pub mod demo;
 pub mod disk;
-pub mod entry;
-pub mod intake;
-pub mod json;
-pub mod ledger;
-pub mod pipeline;
-pub mod preview;
-pub mod queue;
 pub mod record;
-pub mod redact;
 pub mod secret;
-pub mod shutdown;
-pub mod sources;
-pub mod telemetry;
+pub mod stop;
 pub mod units;
+
+// Pure: bytes in, bytes out.
+pub mod entry;
+pub mod json;
+pub mod preview;
+pub mod redact;
+
+// The stages, in flow order.
+pub mod queue;
+
+pub mod intake;
+
+pub mod sources;
+
+pub mod ledger;
+
+// Read-only, without a runtime.
 pub mod verify;
+
+// What holds it together.
+pub mod config;
+pub mod shutdown;
+pub mod telemetry;
+
+pub mod pipeline;
+
+pub mod demo;
+
+pub mod cli;

@@ -19,7 +19,8 @@ use crate::{
     redact::Redactor,
     secret::{self, SecretRef},
     shutdown::{self, Deadline, Event, Systemd},
-    sources::{self, Running, stop::Stop},
+    sources::{self, Running},
+    stop::Stop,
     telemetry::{Health, http::Admin},
 };
 use std::{

@@ -1,6 +1,6 @@
 //! `veritail init`.
 
-use super::fail;
+use super::{fail, program};
 use crate::{
     config,
     disk::Disk,
@@ -41,9 +41,10 @@ pub(super) fn init(dir: &Path, service: &str) -> ExitCode {
     println!(
         "keys     {shown}/keys        keep mac.key and signing.key secret, and a copy elsewhere\n\
          public   {}\n         {vkey}\n         give this line to your auditor before the first entry\n\
-         config   {}\n\nnext     veritail check -c {1}\n         veritail run -c {1}",
+         config   {}\n\nnext     {2} check -c {1}\n         {2} run -c {1}",
         public.display(),
-        file.display()
+        file.display(),
+        program()
     );
     ExitCode::SUCCESS
 }

@@ -1,6 +1,6 @@
 //! `veritail run` and `veritail demo`.
 
-use super::{CONFIG, fail, refuse};
+use super::{CONFIG, fail, program, refuse};
 use crate::{
     config::{self, Config},
     demo, ledger,
@@ -52,7 +52,7 @@ pub(super) fn run(file: Option<&Path>, environment: &Environment) -> ExitCode {
 
 /// Tells a newcomer what runs and how to try it.
 fn welcome(config: &Config) {
-    let dir = config.ledger.dir.display();
+    let (dir, veritail) = (config.ledger.dir.display(), program());
     println!(
         "veritail runs with its built-in config; everything is in ./{dir}\n\
          \n  send it a record through the socket:\n    \
@@ -62,8 +62,8 @@ fn welcome(config: &Config) {
          see what was sealed:\n    \
          tail -n1 {dir}/audit_*.jsonl\n  \
          prove that nothing was changed:\n    \
-         veritail verify {dir}\n\n\
-         Ctrl-C stops it; `veritail init` writes a config to start from."
+         {veritail} verify {dir}\n\n\
+         Ctrl-C stops it; `{veritail} init` writes a config to start from."
     );
 }
 

@@ -11,7 +11,7 @@ use crate::{
     crash,
     disk::{Disk, File},
     record::Digest,
-    sources::stop::Stop,
+    stop::Stop,
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use sha2::{Digest as _, Sha256};

@@ -44,6 +44,17 @@ impl Ids {
         self.seals.insert(key, seal);
         self.order.push_back(key);
     }
+
+    /// Remembers an id sealed before all that are remembered; nothing is forgotten for it. Its seal,
+    /// being the first, takes the place of a later one.
+    pub(super) fn put_older(&mut self, key: IdKey, seal: (u64, Digest)) {
+        if let Some(later) = self.seals.get_mut(&key) {
+            *later = seal;
+        } else if !self.is_full() {
+            self.seals.insert(key, seal);
+            self.order.push_front(key);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,5 +71,21 @@ mod tests {
         assert_eq!(ids.get(&[0; 16]), None);
         assert_eq!(ids.get(&[1; 16]), Some((1, [1; 32])));
         assert_eq!(ids.get(&[2; 16]), Some((2, [2; 32])));
+    }
+
+    #[test]
+    fn older_ids_fill_what_is_free_and_go_first() {
+        let mut ids = Ids::new(3);
+        for n in [5u8, 6] {
+            ids.put([n; 16], (u64::from(n), [n; 32]));
+        }
+        for n in [4u8, 3, 6] {
+            ids.put_older([n; 16], (u64::from(n) - 3, [n; 32]));
+        }
+        assert_eq!(ids.get(&[3; 16]), None, "no room");
+        assert_eq!(ids.get(&[6; 16]), Some((3, [6; 32])), "the first seal stays");
+        ids.put([7; 16], (7, [7; 32]));
+        assert_eq!(ids.get(&[4; 16]), None, "the oldest goes first");
+        assert_eq!(ids.get(&[5; 16]), Some((5, [5; 32])));
     }
 }

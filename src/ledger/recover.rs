@@ -17,6 +17,7 @@ use crate::{
 };
 use sha2::{Digest as _, Sha256};
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fs,
     io::{BufRead, BufReader},
@@ -194,8 +195,9 @@ fn start(
     let mut positions = Positions::new();
     let raw = line.member("positions").unwrap_or(b"[]");
     for (_, raw) in json::items(raw).flatten() {
-        let position =
-            position(raw, None).ok_or_else(|| tampered("a position cannot be read".into()))?;
+        let position = stated(raw)
+            .and_then(|position| position.position(None))
+            .ok_or_else(|| tampered("a position cannot be read".into()))?;
         positions.insert((position.source.clone(), position.span.id), position);
     }
     Ok(Tail {
@@ -266,44 +268,60 @@ impl Tail {
 
     fn origin(&mut self, line: &line::Line<'_>, origin: &[u8], hash: Digest) {
         let sealed_at = micros(line.recorded_at);
-        if let Some(position) = position(origin, Some(sealed_at)) {
+        if let Some(position) = stated(origin).and_then(|origin| origin.position(Some(sealed_at))) {
             self.positions.insert((position.source.clone(), position.span.id), position);
-        } else if let (Some(source), Some(id)) = (member_text(origin, b"source"), line.member("id"))
-        {
-            let mut plain = String::new();
-            text::unescape(id, &mut plain);
-            self.ids.put(queue::id_key(&source, &plain), (line.seq, hash));
+        } else if let Some(key) = told_id(line) {
+            self.ids.put(key, (line.seq, hash));
         }
     }
 }
 
-/// A raw object's member as a plain text.
-fn member_text(object: &[u8], name: &[u8]) -> Option<String> {
-    let (_, raw) = json::members(object).flatten().find(|(n, _)| text::inner(n) == name)?;
+/// What a record that came from a sender who could be told of it is recognised by.
+pub(super) fn told_id(line: &line::Line<'_>) -> Option<queue::IdKey> {
+    let (origin, id) = (line.member("origin")?, line.member("id")?);
+    let origin = stated(origin).filter(|origin| origin.path.is_none())?;
     let mut plain = String::new();
-    text::unescape(raw, &mut plain);
-    Some(plain)
+    text::unescape(id, &mut plain);
+    Some(queue::id_key(&origin.source, &plain))
 }
 
-/// A position out of an `origin` (whose entry's time is `sealed_at`) or of a `segment_open`'s list;
-/// `None` for an origin that is no file.
-fn position(raw: &[u8], sealed_at: Option<i64>) -> Option<Position> {
-    let number = |name: &[u8]| member_text(raw, name)?.parse::<u64>().ok();
-    let head = const_hex::decode_to_array(member_text(raw, b"head")?).ok()?;
-    let crc: [u8; 4] = const_hex::decode_to_array(member_text(raw, b"crc")?).ok()?;
-    let id = FileId { dev: number(b"dev")?, inode: number(b"inode")?, head };
-    let told = || member_text(raw, b"sealed_at")?.parse().ok();
-    Some(Position {
-        source: member_text(raw, b"source")?.into(),
-        span: FileSpan {
-            path: member_text(raw, b"path")?.into(),
-            id,
-            start: number(b"start")?,
-            end: number(b"end")?,
-            crc: u32::from_be_bytes(crc),
-        },
-        sealed_at: sealed_at.or_else(told)?,
-    })
+/// An `origin`, or a position of a `segment_open`: what either may hold.
+#[derive(serde::Deserialize)]
+struct Stated<'a> {
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(borrow)]
+    path: Option<Cow<'a, str>>,
+    dev: Option<u64>,
+    inode: Option<u64>,
+    start: Option<u64>,
+    end: Option<u64>,
+    head: Option<&'a str>,
+    crc: Option<&'a str>,
+    sealed_at: Option<i64>,
+}
+
+impl Stated<'_> {
+    /// The position that it states, sealed at `sealed_at`; `None` for an origin that is no file.
+    fn position(&self, sealed_at: Option<i64>) -> Option<Position> {
+        let crc: [u8; 4] = const_hex::decode_to_array(self.crc?).ok()?;
+        let head = const_hex::decode_to_array(self.head?).ok()?;
+        Some(Position {
+            source: self.source.as_ref().into(),
+            span: FileSpan {
+                path: self.path.as_deref()?.into(),
+                id: FileId { dev: self.dev?, inode: self.inode?, head },
+                start: self.start?,
+                end: self.end?,
+                crc: u32::from_be_bytes(crc),
+            },
+            sealed_at: sealed_at.or(self.sealed_at)?,
+        })
+    }
+}
+
+fn stated(raw: &[u8]) -> Option<Stated<'_>> {
+    serde_json::from_slice(raw).ok()
 }
 
 /// `[[level, "hex"], …]`

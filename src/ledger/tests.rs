@@ -338,7 +338,7 @@ fn a_follower_sees_every_durable_entry_once_and_nothing_more() {
                 std::time::Duration::ZERO,
                 (Disk::default(), Clock::System),
             );
-            archiver.round(&crate::sources::stop::Stop::default()).unwrap();
+            archiver.round(&crate::stop::Stop::default()).unwrap();
         }
         if round % 7 == 0 {
             drain(&mut follower);
@@ -356,5 +356,67 @@ fn a_follower_sees_every_durable_entry_once_and_nothing_more() {
         assert_eq!(follow::entry_at(&dir, *place).unwrap(), text.as_bytes());
         let seq = line::parse(text.as_bytes()).unwrap().seq;
         assert_eq!(follow::segment_of(&dir, seq).unwrap().unwrap().segment, place.segment);
+    }
+}
+
+#[test]
+fn every_durability_seals_the_same() {
+    for durability in [config::Durability::Group, config::Durability::Each, config::Durability::Os]
+    {
+        let mut bench = Bench::new();
+        bench.config.durability = durability;
+        bench.session(|queue| queue.send_blocking(batch(&["a", "b", "c"])).unwrap()).1.unwrap();
+        assert_eq!(types(&bench.check()).iter().filter(|t| *t == "t").count(), 3, "{durability:?}");
+    }
+}
+
+/// The `x` of every record, in the order of the ledger.
+fn records(lines: &[String]) -> Vec<String> {
+    lines
+        .iter()
+        .filter_map(|text| {
+            let raw = line::parse(text.as_bytes()).unwrap().member("x")?.to_vec();
+            Some(serde_json::from_slice(&raw).unwrap())
+        })
+        .collect()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    /// However much of what was not yet promised a crash takes, going on from there gives the
+    /// ledger that there would have been: every record once, in order, on one chain.
+    #[test]
+    fn crash_recover_continue_equals_never_having_crashed(
+        total in 1usize..40, cuts in proptest::collection::vec(0.0f64..1.0, 1..4), small: bool,
+    ) {
+        let mut bench = Bench::new();
+        bench.config.segment_size = ByteSize(if small { 4096 } else { 1 << 20 });
+        let wanted: Vec<String> = (0..total).map(|n| format!("record {n}")).collect();
+        let feed = |bench: &Bench, from: usize| {
+            bench
+                .session(|queue| {
+                    for text in &wanted[from..] {
+                        queue.send_blocking(batch(&[text])).unwrap();
+                    }
+                })
+                .1
+                .unwrap();
+        };
+        feed(&bench, 0);
+        for cut in cuts {
+            let (segments, _) = segment::list(&bench.config.dir).unwrap();
+            let path = &segments.last().unwrap().1;
+            let bytes = std::fs::read(path).unwrap();
+            let first = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
+            let keep = first + ((bytes.len() - first) as f64 * cut) as usize;
+            std::fs::write(path, &bytes[..keep]).unwrap();
+            let (_, done) = bench.session(|_| {});
+            done.unwrap();
+            let there = records(&bench.check());
+            proptest::prop_assert_eq!(&there[..], &wanted[..there.len()]);
+            feed(&bench, there.len());
+            proptest::prop_assert_eq!(records(&bench.check()), wanted.clone());
+        }
     }
 }

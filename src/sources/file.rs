@@ -35,8 +35,8 @@ mod tests;
 
 use crate::clock;
 use crate::record::{FileId, FileSpan, Position};
-use crate::sources::stop::Stop;
 use crate::sources::{Closed, Output, config};
+use crate::stop::Stop;
 use discover::Globs;
 use identity::{Key, Mark, Stamp};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

@@ -4,9 +4,8 @@ use super::{
     Closed,
     config::Stdin,
     lines::{Item, LineReader},
-    stop::Stop,
 };
-use crate::{intake::Intake, record::Origin};
+use crate::{intake::Intake, record::Origin, stop::Stop};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{io, os::fd::AsFd};
 

@@ -3,7 +3,7 @@
 //! Only a hint: polling finds the same a little later, so every failure here is said once and
 //! forgiven (instances and watches are few on some machines, and queues overflow).
 
-use crate::sources::stop::Stop;
+use crate::stop::Stop;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::HashSet;
