@@ -11,7 +11,7 @@ mod write;
 
 use crate::{
     json::{self, text},
-    record::{Digest, Origin},
+    record::{Capture, Digest, Origin},
     redact::{
         Redactor,
         config::{Content, Hash},
@@ -171,6 +171,7 @@ pub struct Encoder {
     degraded: Vec<(&'static str, &'static str)>,
     plain: String,
     id: String,
+    capture: Capture,
 }
 
 impl Encoder {
@@ -183,6 +184,7 @@ impl Encoder {
             degraded: Vec::new(),
             plain: String::new(),
             id: String::new(),
+            capture: Capture::Record,
         }
     }
 
@@ -199,14 +201,30 @@ impl Encoder {
     pub fn encode(
         &mut self,
         line: &[u8],
+        from: (&str, &Origin),
+        out: &mut Vec<u8>,
+    ) -> Result<&str, Refusal> {
+        self.encode_as(Capture::Record, line, from, out)
+    }
+
+    /// [`Encoder::encode`] for a record that veritail put together itself from another shape.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    pub fn encode_as(
+        &mut self,
+        capture: Capture,
+        line: &[u8],
         (source, origin): (&str, &Origin),
         out: &mut Vec<u8>,
     ) -> Result<&str, Refusal> {
+        self.capture = capture;
         let members = Members::read(line)?;
         let start = out.len();
         // A panic in a rule must cost one record's content, not the daemon.
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             self.body(members, out);
+            write::capture(out, capture);
             write::origin(out, source, origin);
             self.tail(out);
         }));

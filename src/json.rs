@@ -4,6 +4,7 @@
 //!
 //! Input must be UTF-8 where it matters to the caller; the scanner itself only looks at ASCII.
 
+pub mod object;
 pub mod text;
 
 use memchr::memchr2;
