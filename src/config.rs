@@ -105,7 +105,9 @@ pub fn load_text(
         (Some(ledger), Some(redact), Some(admin), Some(log), Some(shutdown))
             if problems.is_empty() =>
         {
-            let references = [&ledger.mac_key, &ledger.signing_key].into_iter().flatten();
+            let keys = [&ledger.mac_key, &ledger.signing_key].into_iter().flatten();
+            let of_sources = parts.sources.iter().flat_map(|(_, source)| source.kind.secrets());
+            let references = keys.chain(of_sources);
             let environment = environment.only_for(references);
             let sources = parts.sources.into_iter().map(|(_, source)| source).collect();
             let hash = [0; 32];

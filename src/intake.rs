@@ -68,13 +68,7 @@ impl Intake {
     }
 
     /// [`Intake::record`] for one that the source put together from another shape.
-    pub fn captured(
-        &mut self,
-        capture: Capture,
-        line: &[u8],
-        origin: &Origin,
-        n: Option<u64>,
-    ) {
+    pub fn captured(&mut self, capture: Capture, line: &[u8], origin: &Origin, n: Option<u64>) {
         let start = self.batch.bytes.len();
         if start == 0 {
             let policy = self.policies.get();

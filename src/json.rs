@@ -364,6 +364,13 @@ pub fn members(bytes: &[u8]) -> Items<'_> {
     items
 }
 
+/// Elements of an array, without their empty names; for callers that want an array.
+pub fn elements(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], Error>> {
+    let mut items = items(bytes);
+    items.close = b']';
+    items.map(|item| item.map(|(_, value)| value))
+}
+
 /// Checks that `bytes` is exactly one JSON value, no deeper than [`MAX_DEPTH`], in which no object
 /// has two members of one name (compared after unescaping).
 ///

@@ -32,6 +32,7 @@ pub mod sources;
 pub mod ledger;
 
 // Read-only, without a runtime.
+pub mod coverage;
 pub mod verify;
 
 // What holds it together.

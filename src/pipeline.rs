@@ -164,8 +164,9 @@ impl Daemon {
         if is_ready.await.is_err() {
             return Err(daemon.ledger_error().await);
         }
+        let environment = daemon.config.environment.clone();
         for source in daemon.config.sources.clone() {
-            daemon.open(&source, &recovered.positions)?;
+            daemon.open(&source, (&recovered.positions, &environment))?;
         }
         daemon.archive()?;
         daemon.health.started.store(true, Ordering::SeqCst);
@@ -198,12 +199,13 @@ impl Daemon {
     fn open(
         &mut self,
         config: &sources::config::Config,
-        positions: &[Position],
+        (positions, environment): (&[Position], &secret::Environment),
     ) -> Result<(), Error> {
         let own = positions.iter().filter(|p| *p.source == *config.name).cloned().collect();
         let (policies, queue, name) =
             (self.policies.clone(), self.queue.clone(), config.name.clone());
         let intake = move || Intake::new(&name, policies.clone(), queue.clone());
+        let own = (own, environment);
         self.sources.push(sources::start(config, own, intake, &mut self.tasks)?);
         Ok(())
     }
@@ -321,7 +323,7 @@ impl Daemon {
             .cloned()
             .collect();
         for config in starting {
-            self.open(&config, &positions)?;
+            self.open(&config, (&positions, &new.environment))?;
         }
         Ok(())
     }

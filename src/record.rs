@@ -99,6 +99,17 @@ impl Capture {
     }
 }
 
+/// Whether `text` is a generation id as OpenRouter gives them. They come in several forms
+/// (`gen-<seconds>-<20>`, `gen-<28>`, `gen-batch-…`), so the pattern is no stricter than all of them
+/// allow.
+#[must_use]
+pub fn is_generation_id(text: &str) -> bool {
+    let rest = text.strip_prefix("gen-").unwrap_or_default().as_bytes();
+    (3..=128).contains(&rest.len())
+        && rest.first().is_some_and(u8::is_ascii_alphanumeric)
+        && rest.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
 /// A digest as the ledger uses them.
 pub type Digest = [u8; 32];
 

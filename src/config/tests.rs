@@ -251,6 +251,9 @@ fn warns_of_what_may_not_be_meant() {
         "version = 1\n[ledger]\ndir = \"l\"\ndurability = \"os\"\nmac_key = {{ env = \"K\" }}\n\
          [[source]]\nname = \"a\"\ntype = \"file\"\npaths = [\"{0}/*.a\", \"{0}/no/*.a\"]\n\
          [[source]]\nname = \"b\"\ntype = \"unix\"\npath = \"s\"\nmode = \"0666\"\n\
+         [[source]]\nname = \"c\"\ntype = \"http\"\nlisten = \"0.0.0.0:2\"\n\
+         token = {{ env = \"K\" }}\n\
+         [[source]]\nname = \"d\"\ntype = \"otlp\"\nlisten = \"127.0.0.1:3\"\n\
          [redact]\ndisable = [\"PHONE\"]\n[admin]\nlisten = \"0.0.0.0:1\"\n",
         dir.path().display()
     );
@@ -261,6 +264,8 @@ fn warns_of_what_may_not_be_meant() {
         "ledger.mac_key",
         "source[0].paths[1]",
         "source[1].mode",
+        "source[2].listen",
+        "source[3]",
         "redact.disable",
         "admin.listen",
     ];
@@ -286,7 +291,7 @@ fn every_key_can_be_set_from_the_environment() {
     };
     let given: Environment = effective(&full).into_iter().map(variable).collect();
     assert!(given.iter().count() > 40);
-    let bare = "source = [{}, {}, {}]\nredact.rule = [{}, {}]\n";
+    let bare = "source = [{}, {}, {}, {}, {}, {}]\nredact.rule = [{}, {}]\n";
     let set = load_text("bare", bare, &given).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     assert_eq!(to_toml(&set, false), to_toml(&full, false));
     assert_eq!(set.hash, full.hash);

@@ -10,5 +10,6 @@
 
 mod deploy;
 mod examples;
+mod http;
 mod running;
 mod systemd;
