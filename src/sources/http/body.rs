@@ -23,7 +23,8 @@ const COURTESY: usize = 64 << 20;
 /// A body in memory, and the room that it takes.
 pub(super) struct Read {
     pub(super) bytes: Vec<u8>,
-    pub(super) room: Vec<OwnedSemaphorePermit>,
+    // Held as long as the bytes are.
+    _room: Vec<OwnedSemaphorePermit>,
 }
 
 /// Bytes up to a limit.
@@ -117,7 +118,7 @@ async fn pour(mut body: Body, mut sink: Sink, desk: &Desk) -> Result<Read, Refus
         }
     }
     match sink.end() {
-        Ok(bytes) => Ok(Read { bytes, room }),
+        Ok(bytes) => Ok(Read { bytes, _room: room }),
         Err(e) if e.kind() == io::ErrorKind::FileTooLarge => Err(too_large(desk)),
         Err(_) => Err(Refused::Broken("the body is not gzip as its header says".into())),
     }
