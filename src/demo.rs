@@ -97,7 +97,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<u8, Error> {
         "try next\n  \
          look at an entry         tail -n 3 {ledger}/audit_*.jsonl | head -n 1\n  \
          verify it yourself       {name} verify {ledger}\n  \
-         change one byte          sed -i '9s/success/SUCCESS/' {ledger}/audit_*.jsonl, then verify again\n  \
+         see it noticed           sed -i '9s/success/SUCCESS/' {ledger}/audit_*.jsonl; {name} verify {ledger}\n  \
          what redaction does      echo '\"mail ana@example.com\"' | {name} redact --explain\n  \
          run it as a daemon       {name} run -c {config}"
     ));

@@ -131,6 +131,14 @@ impl Disk {
         self.rename(&temporary, path)
     }
 
+    /// Sets a file's permission bits.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn chmod(&self, path: &Path, mode: u32) -> io::Result<()> {
+        fs::set_permissions(path, Permissions::from_mode(mode))
+    }
+
     /// Renames within a directory and makes that durable.
     ///
     /// # Errors

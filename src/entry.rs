@@ -303,5 +303,11 @@ pub fn gap(out: &mut Vec<u8>, reason: &str, (source, origin): (&str, &Origin)) {
     write::origin(out, source, origin);
 }
 
+/// The body of a file_copy entry: a file whose bytes so far were sealed as another's.
+pub fn file_copy(out: &mut Vec<u8>, (source, origin): (&str, &Origin)) {
+    out.extend_from_slice(b"\"event_type\":\"file_copy\"");
+    write::origin(out, source, origin);
+}
+
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,8 @@ pub trait Output {
     fn refuse(&mut self, reason: &str, sha256: [u8; 32], len: u64, at: &FileSpan);
     /// A range known to be lost unread, and why.
     fn gap(&mut self, reason: &str, at: &FileSpan);
+    /// This file is a copy of one that was read: its bytes up to `at.end` are sealed already.
+    fn copied(&mut self, at: &FileSpan);
     /// The file is gone and was read to its end: its position need not be kept.
     fn forget(&mut self, id: &FileId);
     /// A good moment to hand on what was collected; waits while the ledger is behind.
@@ -178,6 +180,15 @@ impl Output for Intake {
         self.batch.items.push(Item { range, kind: Kind::Gap, ticket: None });
         self.moved(at);
         tracing::warn!(source = &*self.source, path = &*at.path, reason, "bytes were lost unread");
+    }
+
+    fn copied(&mut self, at: &FileSpan) {
+        let start = self.batch.bytes.len();
+        let origin = Origin::File(at.clone());
+        entry::file_copy(&mut self.batch.bytes, (&self.source, &origin));
+        let range = start..self.batch.bytes.len();
+        self.batch.items.push(Item { range, kind: Kind::Note, ticket: None });
+        self.moved(at);
     }
 
     fn forget(&mut self, id: &FileId) {

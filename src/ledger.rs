@@ -113,6 +113,8 @@ pub struct Recovered {
     pub torn: Option<Torn>,
     /// Whether the ledger was made just now.
     pub is_new: bool,
+    /// When its last entry was sealed.
+    pub left_at: Option<Micros>,
 }
 
 /// An open ledger.
@@ -179,6 +181,11 @@ impl Ledger {
             }
             None => begin(config, &disk, given)?,
         };
+        if tail.closed && !is_new {
+            // A crash may have come between its last line and this.
+            let closed = disk.chmod(&tail.path, store::CLOSED);
+            closed.map_err(|e| Error::io("close", &tail.path, e))?;
+        }
         let now = clock.now();
         let mut ledger = Ledger {
             config: config.clone(),
@@ -209,8 +216,9 @@ impl Ledger {
         };
         ledger.status.next_seq.store(ledger.seq, Ordering::Relaxed);
         let positions = ledger.positions.values().cloned().collect();
+        let left_at = (!is_new).then_some(ledger.last_at);
         ledger.start(torn.as_ref());
-        Ok((ledger, Recovered { positions, torn, is_new }))
+        Ok((ledger, Recovered { positions, torn, is_new, left_at }))
     }
 
     /// What the world may know of it.
@@ -366,6 +374,7 @@ impl Ledger {
                 (Kind::Record, None) => counts.sealed += 1,
                 (Kind::Quarantine(_), _) => counts.quarantined += 1,
                 (Kind::Gap, _) => counts.gaps += 1,
+                (Kind::Note, _) => {}
             }
             let Some(ticket) = item.ticket else { continue };
             let outcome = match item.kind {

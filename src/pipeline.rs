@@ -8,7 +8,7 @@
 //! start, and the exit status says so.
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Micros},
     config::{Config, Problem},
     disk::Disk,
     entry::{Policies, Policy},
@@ -19,7 +19,7 @@ use crate::{
     redact::Redactor,
     secret::{self, SecretRef},
     shutdown::{self, Deadline, Event, Systemd},
-    sources::{self, Running},
+    sources::{self, Left as LeftOff, Running},
     stop::Stop,
     telemetry::{Health, http::Admin},
 };
@@ -87,10 +87,15 @@ pub fn run(config: Config, (reload, ready): (&Reload<'_>, &dyn Fn())) -> Result<
     let ended = runtime.block_on(async {
         let mut events = shutdown::events().map_err(|e| Error::System("handle signals", e))?;
         let systemd = Systemd::new(|name| std::env::var(name).ok());
-        let mut daemon = Daemon::start(config, systemd).await?;
-        ready();
-        let first = daemon.serve(&mut events, reload).await;
-        daemon.drain(first, &mut events).await
+        let (mut daemon, left) = Daemon::start(config, systemd, &mut events).await?;
+        let left = match left {
+            Some(left) => left,
+            None => {
+                ready();
+                daemon.serve(&mut events, reload).await
+            }
+        };
+        daemon.drain(left, &mut events).await
     });
     // A source that did not end in time must not hold up the end.
     runtime.shutdown_background();
@@ -123,7 +128,13 @@ enum Left {
 }
 
 impl Daemon {
-    async fn start(config: Config, systemd: Systemd) -> Result<Self, Error> {
+    /// Opens everything. It may be told to stop before it gets there: on a disk that refuses, the
+    /// start waits for the disk.
+    async fn start(
+        config: Config,
+        systemd: Systemd,
+        events: &mut mpsc::Receiver<Event>,
+    ) -> Result<(Self, Option<Left>), Error> {
         let given = given(&config)?;
         let doors = (Disk::from_environment(), Clock::System);
         let (ledger, recovered) = Ledger::open(&config.ledger, &given, doors)?;
@@ -161,18 +172,21 @@ impl Daemon {
             admin,
             stop_archiver: Stop::default(),
         };
-        if is_ready.await.is_err() {
-            return Err(daemon.ledger_error().await);
+        tokio::select! {
+            ready = is_ready => if ready.is_err() {
+                return Err(daemon.ledger_error().await);
+            },
+            left = asked_to_stop(events) => return Ok((daemon, Some(left))),
         }
         let environment = daemon.config.environment.clone();
         for source in daemon.config.sources.clone() {
-            daemon.open(&source, (&recovered.positions, &environment))?;
+            daemon.open(&source, (&recovered.positions, recovered.left_at), &environment)?;
         }
         daemon.archive()?;
         daemon.health.started.store(true, Ordering::SeqCst);
         daemon.systemd.tell("READY=1\nSTATUS=sealing");
         tracing::info!(sources = daemon.sources.len(), "ready");
-        Ok(daemon)
+        Ok((daemon, None))
     }
 
     /// Compresses closed segments, on a thread of its own that nobody waits for: whenever it breaks
@@ -199,14 +213,16 @@ impl Daemon {
     fn open(
         &mut self,
         config: &sources::config::Config,
-        (positions, environment): (&[Position], &secret::Environment),
+        (positions, left_at): (&[Position], Option<Micros>),
+        environment: &secret::Environment,
     ) -> Result<(), Error> {
         let own = positions.iter().filter(|p| *p.source == *config.name).cloned().collect();
+        let left = LeftOff { positions: own, at: left_at };
         let (policies, queue, name) =
             (self.policies.clone(), self.queue.clone(), config.name.clone());
         let intake = move || Intake::new(&name, policies.clone(), queue.clone());
-        let own = (own, environment);
-        self.sources.push(sources::start(config, own, intake, &mut self.tasks)?);
+        let left = (left, environment);
+        self.sources.push(sources::start(config, left, intake, &mut self.tasks)?);
         Ok(())
     }
 
@@ -323,7 +339,7 @@ impl Daemon {
             .cloned()
             .collect();
         for config in starting {
-            self.open(&config, (&positions, &new.environment))?;
+            self.open(&config, (&positions, None), &new.environment)?;
         }
         Ok(())
     }
@@ -383,6 +399,17 @@ impl Daemon {
                 Ok(())
             }
             Err(_) => Err(Error::NotDurable),
+        }
+    }
+}
+
+/// A config is not read again before it was put to use once.
+async fn asked_to_stop(events: &mut mpsc::Receiver<Event>) -> Left {
+    loop {
+        match events.recv().await {
+            Some(Event::Reload) => {}
+            Some(Event::Now) => return Left::AtOnce,
+            Some(Event::Stop) | None => return Left::Asked,
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Kind {
     Quarantine(Arc<str>),
     /// Bytes lost unread.
     Gap,
+    /// What is worth knowing of a file.
+    Note,
 }
 
 /// A record whose sender wants to be told.
@@ -129,7 +131,11 @@ impl Queue {
         let cost = (batch.bytes.len() / UNIT + 1).min(self.units);
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         batch.permit = Some(self.room.clone().acquire_many_owned(cost).await.map_err(|_| Closed)?);
-        let records = batch.items.iter().filter(|item| item.kind != Kind::Gap).count();
+        let records = batch
+            .items
+            .iter()
+            .filter(|item| matches!(item.kind, Kind::Record | Kind::Quarantine(_)))
+            .count();
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.tell(Message::Batch(batch))
     }

@@ -10,7 +10,7 @@ mod shape;
 pub mod stdin;
 pub mod unix;
 
-use crate::{intake::Intake, record::Position, secret::Environment, stop::Stop};
+use crate::{clock::Micros, intake::Intake, record::Position, secret::Environment, stop::Stop};
 pub use crate::{intake::Output, record::Closed};
 use config::{Config, Kind};
 use tokio::{sync::watch, task::JoinSet};
@@ -27,6 +27,15 @@ pub enum Error {
     /// An HTTP address.
     #[error("source {0}: {1}")]
     Http(String, http::Error),
+}
+
+/// Where the last run left off.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// How far each of the source's files was sealed.
+    pub positions: Vec<Position>,
+    /// When the ledger's last entry was sealed; `None` when there was no run before.
+    pub at: Option<Micros>,
 }
 
 /// A source that runs.
@@ -47,13 +56,14 @@ impl Running {
 }
 
 /// Opens a source and runs it in `tasks`; its task returns the source's name when it ends.
-/// `positions` say where its files were left; `intake` makes a way in for each reader.
+/// `left` says where its files were left, `environment` has what its secrets need; `intake` makes a
+/// way in for each reader.
 ///
 /// # Errors
 /// When the source cannot be opened.
 pub fn start(
     config: &Config,
-    (positions, environment): (Vec<Position>, &Environment),
+    (left, environment): (Left, &Environment),
     intake: impl Fn() -> Intake + Send + Sync + 'static,
     tasks: &mut JoinSet<String>,
 ) -> Result<Running, Error> {
@@ -62,11 +72,16 @@ pub fn start(
     let name = config.name.clone();
     match config.kind.clone() {
         Kind::File(kind) => {
-            let files = file::Files::new(&name, &kind, positions)
+            let mut way = intake();
+            let mut files = file::Files::new(&name, &kind, left.positions)
                 .map_err(|e| Error::File(name.clone(), e))?;
+            if let Some(at) = left.at {
+                files.left_at(at);
+            }
+            files.look(&mut way).map_err(|e| Error::File(name.clone(), e))?;
             let stop = bell.clone();
             tasks.spawn_blocking(move || {
-                if let Err(e) = files.run(&mut intake(), &stop) {
+                if let Err(e) = files.run(&mut way, &stop) {
                     tracing::debug!(source = name, error = %e, "the source breaks off");
                 }
                 name

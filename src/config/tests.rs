@@ -165,12 +165,14 @@ fn the_reference_config_is_whole_and_true() {
         assert!(text.contains(&format!("\n{line}")), "{key}: no line {line:?}");
     }
     use super::fault::fields;
-    use sources::config::{File, Stdin, Unix};
+    use sources::config::{File, Http, Otlp, Stdin, Unix};
     let known = [
         fields::<ledger::config::Config>(),
         fields::<File>(),
         fields::<Unix>(),
         fields::<Stdin>(),
+        fields::<Http>(),
+        fields::<Otlp>(),
         fields::<redact::config::Config>(),
         fields::<redact::config::Rule>(),
         fields::<telemetry::config::Admin>(),
@@ -198,7 +200,7 @@ fn every_commented_key_of_the_reference_config_can_be_switched_on() {
     let on: Vec<String> = text.lines().map(switch_on).collect();
     let config = load_text("all on", &on.join("\n"), &environment(&[]))
         .unwrap_or_else(|wrong| panic!("{wrong:#?}"));
-    assert_eq!(config.sources.len(), 3);
+    assert_eq!(config.sources.len(), 6);
     let defaults = effective(&config).into_iter().filter(|row| row.2 == Origin::Default);
     assert_eq!(defaults.collect::<Vec<_>>(), []);
 }

@@ -74,12 +74,47 @@ const NAMES: &[(&str, Field)] = &[
     ("choices", Field::Response),
 ];
 
+/// The fields' own names as raw JSON strings, in the order of [`NAMES`].
+const QUOTED: [&str; FIELDS] = [
+    r#""id""#,
+    r#""timestamp""#,
+    r#""event_type""#,
+    r#""generation_id""#,
+    r#""user_id""#,
+    r#""session_id""#,
+    r#""app""#,
+    r#""model_requested""#,
+    r#""model_used""#,
+    r#""provider""#,
+    r#""prompt""#,
+    r#""messages""#,
+    r#""response""#,
+    r#""prompt_hash""#,
+    r#""response_hash""#,
+    r#""prompt_tokens""#,
+    r#""completion_tokens""#,
+    r#""usage""#,
+    r#""total_cost""#,
+    r#""latency_ms""#,
+    r#""status""#,
+    r#""error_type""#,
+    r#""error_code""#,
+    r#""api_key""#,
+    r#""metadata""#,
+];
+
 impl Field {
     /// The field that a raw name (no quotes) stands for, and whether it is the field's own name.
     #[must_use]
     pub fn named(name: &[u8]) -> Option<(Field, bool)> {
         let at = NAMES.iter().position(|(known, _)| known.as_bytes() == name)?;
         Some((NAMES.get(at)?.1, at < FIELDS))
+    }
+
+    /// The field's own name as a raw JSON string.
+    #[must_use]
+    pub fn quoted(self) -> &'static [u8] {
+        QUOTED.get(self as usize).map_or(b"\"\"", |raw| raw.as_bytes())
     }
 
     /// The field's own name.
@@ -123,6 +158,7 @@ const RESERVED: &[&str] = &[
     "recovery",
     "key_rotate",
     "gap",
+    "file_copy",
     "quarantine",
     "clock_step",
     "retention",
@@ -164,6 +200,7 @@ mod tests {
         for (at, (name, field)) in NAMES.iter().take(FIELDS).enumerate() {
             assert_eq!(*field as usize, at, "{name}");
             assert_eq!(field.name(), *name);
+            assert_eq!(field.quoted(), format!("\"{name}\"").as_bytes());
             assert_eq!(Field::named(name.as_bytes()), Some((*field, true)));
         }
         assert_eq!(Field::named(b"model"), Some((Field::ModelRequested, false)));

@@ -191,17 +191,18 @@ impl Scrubber {
     }
 }
 
-/// Whether a raw number is a fraction or an integer within ±(2^53−1).
+/// Whether every JSON reader takes a raw number for what it is: an integer within ±(2^53−1), or a
+/// fraction that a double can hold.
 #[must_use]
 pub(super) fn is_safe_number(raw: &[u8]) -> bool {
     let digits = raw.strip_prefix(b"-").unwrap_or(raw);
-    if !digits.iter().all(u8::is_ascii_digit) || digits.len() < MAX_INTEGER_DIGITS {
-        return true;
+    let text = std::str::from_utf8(digits).unwrap_or_default();
+    if !digits.iter().all(u8::is_ascii_digit) {
+        // Without an exponent, a number that is too large for a double is far longer than this.
+        let small = digits.len() < 300 && !digits.iter().any(|b| matches!(b, b'e' | b'E'));
+        return small || text.parse::<f64>().is_ok_and(f64::is_finite);
     }
-    std::str::from_utf8(digits)
-        .ok()
-        .and_then(|d| d.parse::<u64>().ok())
-        .is_some_and(|n| n <= MAX_INTEGER)
+    digits.len() < MAX_INTEGER_DIGITS || text.parse::<u64>().is_ok_and(|n| n <= MAX_INTEGER)
 }
 
 fn bump(counts: &mut [u32], rule: RuleId) {

@@ -225,6 +225,10 @@ fn unknown_members_and_misfits_are_kept_under_metadata() {
     ] {
         assert!(marks.contains(&mark), "{mark} in {marks:?}");
     }
+    let huge = encode(r#"{"a":3e3330,"b":1e308,"total_cost":1e999}"#);
+    assert_eq!(huge["metadata"]["a"], "3e3330");
+    assert_eq!(huge["metadata"]["b"], 1e308);
+    assert_eq!(huge["metadata"]["total_cost"], "1e999");
     let both = encode(r#"{"metadata":{"k":1},"k":2,"model":"a","model_requested":"b"}"#);
     assert_eq!(both["metadata"], json!({"k": 1, "_k": 2, "model": "a"}));
     assert_eq!(both["model_requested"], "b");

@@ -15,23 +15,6 @@ use sha2::{Digest as _, Sha256};
 /// Raw members on their way to `metadata`.
 type Spill<'a> = Vec<json::Item<'a>>;
 
-/// The raw bytes of `"name"`, for members that move to `metadata` under their field's name.
-fn quoted(field: Field) -> &'static [u8] {
-    match field {
-        Field::EventType => b"\"event_type\"",
-        Field::PromptTokens => b"\"prompt_tokens\"",
-        Field::CompletionTokens => b"\"completion_tokens\"",
-        Field::TotalCost => b"\"total_cost\"",
-        Field::LatencyMs => b"\"latency_ms\"",
-        Field::Usage => b"\"usage\"",
-        Field::PromptHash => b"\"prompt_hash\"",
-        Field::ResponseHash => b"\"response_hash\"",
-        Field::Messages => b"\"messages\"",
-        Field::Metadata => b"\"value\"",
-        _ => b"\"extra\"",
-    }
-}
-
 fn name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
@@ -171,7 +154,7 @@ impl Encoder {
             }
             _ => {
                 self.note(field, "type");
-                spill.push((quoted(field), raw));
+                spill.push((field.quoted(), raw));
             }
         }
     }
@@ -199,7 +182,7 @@ impl Encoder {
         out.push(b'"');
         if let (Some(raw), None) = (told, fit) {
             self.note(Field::EventType, "not_allowed");
-            spill.push((quoted(Field::EventType), raw));
+            spill.push((Field::EventType.quoted(), raw));
         }
     }
 
@@ -332,7 +315,7 @@ impl Encoder {
                         && !agrees(told, &out[start..])
                     {
                         self.note(hash, "mismatch");
-                        spill.push((quoted(hash), told));
+                        spill.push((hash.quoted(), told));
                     }
                 }
                 (_, Some(told)) => self.scalar((hash, Scope::Identifier), told, spill, out),
@@ -412,7 +395,7 @@ impl Encoder {
                 out.extend_from_slice(raw);
             } else if let Some(raw) = own {
                 self.note(field, "type");
-                spill.push((quoted(field), raw));
+                spill.push((field.quoted(), raw));
             }
             if field == Field::TotalCost {
                 name(out, "cost_source");
@@ -434,7 +417,7 @@ impl Encoder {
             }
             Some(raw) => {
                 self.note(Field::Usage, "type");
-                spill.push((quoted(Field::Usage), raw));
+                spill.push((Field::Usage.quoted(), raw));
             }
             None => {}
         }
@@ -478,7 +461,7 @@ impl Encoder {
             }
             Some(raw) => {
                 self.note(Field::Metadata, "type");
-                all.push((quoted(Field::Metadata), raw));
+                all.push((b"\"value\"", raw));
             }
             None => {}
         }

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use std::{
     fs,
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -62,6 +62,7 @@ impl Archiver {
     /// As the file system says; whatever was done is whole.
     pub fn round(&self, stop: &Stop) -> Result<usize, Error> {
         let (mut plain, _) = segment::list(&self.dir)?;
+        // Only the newest can be open, whatever modes a volume's owner has given the files.
         plain.pop();
         let mut done = 0;
         for (_, path) in plain {
@@ -70,9 +71,8 @@ impl Archiver {
             }
             let fail = |e| Error::io("compress", &path, e);
             let metadata = fs::metadata(&path).map_err(fail)?;
-            let closed = metadata.permissions().mode() & 0o222 == 0;
             let age: Micros = self.clock.now() - metadata.mtime() * 1_000_000;
-            if closed && i128::from(age) >= self.after.as_micros() as i128 {
+            if i128::from(age) >= self.after.as_micros() as i128 {
                 done += usize::from(self.compress(&path, stop).map_err(fail)?);
             }
         }

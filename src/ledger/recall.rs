@@ -8,10 +8,12 @@
 
 use super::{Error, line, recover::Tail, segment};
 use crate::{queue::IdKey, record::Digest};
+use flate2::read::GzDecoder;
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Seek, SeekFrom},
-    path::Path,
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
 };
 
 /// Bytes that a start reads at most for ids; a client re-sends what it had in flight, which is far
@@ -27,8 +29,9 @@ type Remembered = (IdKey, (u64, Digest));
 /// When the directory cannot be read. A segment that cannot is passed over with a warning.
 pub(super) fn ids(dir: &Path, tail: &mut Tail) -> Result<(), Error> {
     let mut left = ENOUGH;
-    let (segments, _) = segment::list(dir)?;
-    for (_, path) in segments.iter().rev().filter(|(number, _)| *number < tail.segment) {
+    let mut segments = archived(&dir.join("archive"));
+    segments.extend(segment::list(dir)?.0);
+    for (_, path) in segments.range(..tail.segment).rev() {
         if tail.ids.is_full() || left == 0 {
             break;
         }
@@ -47,12 +50,26 @@ pub(super) fn ids(dir: &Path, tail: &mut Tail) -> Result<(), Error> {
     Ok(())
 }
 
+/// The compressed segments. What cannot be listed cannot be asked for ids.
+fn archived(dir: &Path) -> BTreeMap<segment::Number, PathBuf> {
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
+    names
+        .filter_map(|entry| {
+            Some((segment::number_of(&entry.file_name().to_string_lossy())?, entry.path()))
+        })
+        .collect()
+}
+
 /// The ids in the last `most` bytes of a segment, in its order, and how many bytes it has.
 fn read(path: &Path, most: u64, tail: &Tail) -> io::Result<(Vec<Remembered>, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let from = length.saturating_sub(most);
+    let compressed = path.extension().is_some_and(|end| end == "gz");
+    // A compressed one has no end to go to.
+    let from = if compressed { 0 } else { length.saturating_sub(most) };
     file.seek(SeekFrom::Start(from))?;
+    let file: Box<dyn Read> =
+        if compressed { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
     let mut reader = BufReader::with_capacity(256 << 10, file);
     let (mut bytes, mut found) = (Vec::new(), Vec::new());
     if from > 0 {

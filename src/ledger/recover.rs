@@ -21,7 +21,6 @@ use std::{
     collections::HashMap,
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -91,7 +90,7 @@ fn cut_tail(disk: &Disk, path: &Path) -> Result<Option<Torn>, Error> {
     disk.write_new(&path.with_file_name(&name), &bytes, 0o400).map_err(fail("copy the tail of"))?;
     crash::point(crash::RECOVERY_COPIED);
     // The file may be closed and read-only for its owner; its end is torn all the same.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o640)).map_err(fail("change"))?;
+    disk.chmod(path, 0o640).map_err(fail("change"))?;
     let file = disk.open(path).map_err(fail("open"))?;
     let length = file.length().map_err(fail("read"))? - bytes.len() as u64;
     file.cut(length).and_then(|()| file.sync()).map_err(fail("cut"))?;

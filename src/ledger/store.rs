@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Mode of a segment that will not change any more.
-const CLOSED: u32 = 0o440;
+pub(super) const CLOSED: u32 = 0o440;
 
 /// Answers for one connection.
 pub(super) type Told = (Arc<Replies>, Vec<Reply>);

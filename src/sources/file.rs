@@ -96,6 +96,9 @@ struct Gone {
     mark: Mark,
     /// Its size when last seen: what is past the mark is lost if it does not come back.
     size: u64,
+    /// When it was first not found, where that is all that tells of its end: a listing that is read
+    /// while files are renamed can miss one.
+    missed: Option<Duration>,
 }
 
 /// The file source.
@@ -112,10 +115,13 @@ pub struct Files {
     next: u64,
     /// Positions from the ledger whose file was not found yet.
     known: HashMap<Key, Vec<Position>>,
-    /// When the newest of a base path's positions was sealed, in microseconds.
-    newest: HashMap<PathBuf, i64>,
+    /// When the newest of a base path's positions was sealed, in microseconds, and in which file.
+    newest: HashMap<PathBuf, (i64, Key)>,
+    /// When the last run ended, in microseconds: what was rotated later is ours to read, even under a
+    /// name of which nothing was ever sealed.
+    last_run: Option<i64>,
     /// Rotations that were there before we came and are not ours to read.
-    old: HashSet<Key>,
+    old: HashMap<Key, i128>,
     listed: bool,
     /// The last pass: files are read to where they end now.
     stopping: bool,
@@ -143,9 +149,13 @@ impl Files {
         let mut known: HashMap<Key, Vec<Position>> = HashMap::new();
         let mut newest = HashMap::new();
         for position in positions.into_iter().filter(|position| *position.source == *name) {
-            let at = newest.entry(base_of(Path::new(&*position.span.path))).or_insert(i64::MIN);
-            *at = position.sealed_at.max(*at);
-            known.entry((position.span.id.dev, position.span.id.inode)).or_default().push(position);
+            let key = (position.span.id.dev, position.span.id.inode);
+            let base = base_of(Path::new(&*position.span.path));
+            let last = newest.entry(base).or_insert((position.sealed_at, key));
+            if position.sealed_at > last.0 {
+                *last = (position.sealed_at, key);
+            }
+            known.entry(key).or_default().push(position);
         }
         let max = usize::try_from(config.max_record.0).unwrap_or(usize::MAX);
         Ok(Files {
@@ -158,7 +168,8 @@ impl Files {
             next: STEP,
             known,
             newest,
-            old: HashSet::new(),
+            last_run: None,
+            old: HashMap::new(),
             listed: false,
             stopping: false,
             waiting: Vec::new(),
@@ -208,6 +219,19 @@ impl Files {
     pub fn round(&mut self, out: &mut impl Output) -> Result<bool, Error> {
         let now = clock::monotonic().duration_since(self.begun);
         self.round_at(now, out)
+    }
+
+    /// Tells when the last run ended (microseconds since the epoch), if there was one.
+    pub fn left_at(&mut self, micros: i64) {
+        self.last_run = Some(micros);
+    }
+
+    /// Looks which files there are, without reading them yet: what is rotated from now on is noticed.
+    ///
+    /// # Errors
+    /// As [`Files::round`].
+    pub fn look(&mut self, out: &mut impl Output) -> Result<(), Error> {
+        Ok(self.discover(out)?)
     }
 
     /// A round at a given monotonic time.
@@ -317,7 +341,7 @@ impl Files {
             }
         }
         for number in ended {
-            self.bury(number, out);
+            self.bury(number, None, out);
         }
         Ok(())
     }

@@ -67,7 +67,8 @@ impl<'a> Attributes<'a> {
 
     fn get(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self.all.iter().rev().find(|(key, _)| key == name)?;
-        Some(value).map(AsRef::as_ref).filter(|raw: &&[u8]| *raw != b"null" && *raw != b"\"\"")
+        let raw: &[u8] = value.as_ref();
+        (raw != b"null" && raw != b"\"\"").then_some(raw)
     }
 
     /// The first of several names that is there.

@@ -37,6 +37,8 @@ use tokio::{
 /// Unanswered lines of one connection; at some 2 KB a line this is what one client may hold of the
 /// ledger's queue.
 pub const IN_FLIGHT: usize = 4096;
+/// Bytes of answers that a client may leave unread before no more is read from it.
+const UNREAD: usize = 256 << 10;
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
 /// Bytes still read from a connection after the daemon was told to stop.
@@ -241,7 +243,7 @@ impl Connection {
                 open = false;
                 continue;
             }
-            let may_read = open && self.in_flight < IN_FLIGHT;
+            let may_read = open && self.in_flight < IN_FLIGHT && self.out.len() < UNREAD;
             tokio::select! {
                 read = reader.read_buf(&mut chunk), if may_read => {
                     open = matches!(read, Ok(1..));

@@ -39,6 +39,20 @@ fn the_shipped_configs_are_right() {
     }
 }
 
+/// The configs that README shows, put together: a newcomer copies them.
+#[test]
+fn the_configs_in_the_readme_are_right() {
+    let readme = std::fs::read_to_string(shipped("README.md")).unwrap();
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let config: String = blocks.collect();
+    assert!(config.contains("[ledger]") && config.contains("[[redact.rule]]"), "{config}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("readme.toml");
+    std::fs::write(&file, config).unwrap();
+    let said = check(&file);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
 /// What the manifests must say; written in Python because that is where a YAML reader is at hand.
 const MANIFESTS: &str = r#"
 import sys, yaml

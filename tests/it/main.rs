@@ -1,4 +1,4 @@
-//! Black-box tests over the real binary.
+//! Black-box tests over the real binary, split by behaviour.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,8 +8,18 @@
     reason = "a test's helpers fail by panicking and speak to whoever runs it"
 )]
 
+mod cli;
+mod client;
+mod crash;
+mod daemon;
 mod deploy;
+mod disk;
 mod examples;
+mod house;
 mod http;
+mod pains;
 mod running;
+mod sealed;
+mod secrets;
+mod sockets;
 mod systemd;

@@ -26,7 +26,7 @@ impl Notified {
 
     fn next(&self) -> String {
         let mut heard = [0; 1024];
-        let length = self.0.recv(&mut heard).expect("a notification");
+        let length = self.0.recv(&mut heard).unwrap();
         String::from_utf8(heard[..length].to_vec()).unwrap()
     }
 

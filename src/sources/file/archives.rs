@@ -10,6 +10,10 @@ use crate::sources::Output;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a file is looked for before it counts as gone.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Opens a complete archive.
 ///
@@ -24,15 +28,17 @@ pub(super) fn open(path: &Path) -> io::Result<Archive> {
 }
 
 impl Files {
-    /// Looks for an archive of each file that is gone. Where there is none, the file is forgotten;
-    /// where one is being written, the decision waits.
-    pub(super) fn adopt_archives(&mut self, listing: &Listing, out: &mut impl Output) {
+    /// Looks for an archive of each file that is gone. Returns those that have none; where one is
+    /// being written, the decision waits.
+    #[must_use]
+    pub(super) fn adopt_archives(&mut self, listing: &Listing) -> Vec<Gone> {
         let archives = self.archives(listing);
         let here: HashSet<_> = archives.iter().map(|(_, stamp)| stamp.key).collect();
         self.scans.retain(|key, _| here.contains(key));
         let mut orphans = std::mem::take(&mut self.orphans);
         // Of several that an archive could hold, it belongs to the one that was read furthest.
         orphans.sort_by_key(|gone| std::cmp::Reverse(gone.mark.end));
+        let mut lost = Vec::new();
         for gone in orphans {
             match self.archive_of(&gone, &archives) {
                 Found::Yes(path, stamp) => {
@@ -45,8 +51,22 @@ impl Files {
                     self.waiting.push((path, Some(stamp)));
                     self.orphans.push(gone);
                 }
-                Found::No => self.forget(gone, out),
+                Found::No => lost.push(gone),
             }
+        }
+        lost
+    }
+
+    /// Forgets a file that is gone for good: not found for so long that no listing can have missed
+    /// it, and not found again under another name meanwhile.
+    pub(super) fn forget_lost(&mut self, gone: &Gone, out: &mut impl Output) {
+        let now = self.shared.now;
+        if gone.missed.is_some_and(|missed| now.saturating_sub(missed) < GRACE) {
+            return;
+        }
+        if let Some(at) = self.orphans.iter().position(|other| other.id == gone.id) {
+            let gone = self.orphans.swap_remove(at);
+            self.forget(gone, out);
         }
     }
 

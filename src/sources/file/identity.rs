@@ -61,6 +61,15 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
+/// Fails when another file has come to be at `path` than the one with that key: in a chain of renames
+/// (`.1` to `.2` and so on) a name soon stands for the next file.
+pub(super) fn still_at(path: &Path, key: Key) -> io::Result<()> {
+    if Stamp::at(path)?.key == key {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, "it was renamed meanwhile"))
+}
+
 /// The last span handed on: if its bytes are still there, the file only grew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {

@@ -10,6 +10,7 @@ use crate::sources::{Closed, Output};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Forgotten files remembered.
 const TOMBS: usize = 1024;
@@ -41,11 +42,16 @@ impl Files {
         let mut present = self.stat_matched(&listing);
         self.search_moved(&listing, &mut present);
         self.mark_missing(&listing, &present, out);
-        self.adopt_archives(&listing, out);
+        let lost = self.adopt_archives(&listing);
+        // Still known while the new files are compared with what was read.
+        self.orphans.extend(lost.iter().cloned());
         let fresh = self.judge_matched(present);
         self.start_all(fresh);
-        let fresh = self.judge_siblings(&listing);
+        let fresh = self.judge_siblings(&listing, out);
         self.start_all(fresh);
+        for gone in lost {
+            self.forget_lost(&gone, out);
+        }
         self.listed = true;
         Ok(())
     }
@@ -148,7 +154,7 @@ impl Files {
             }
         }
         for number in ended {
-            self.bury(number, out);
+            self.bury(number, Some(now), out);
         }
         for (key, positions) in &mut self.known {
             let gone = |position: &mut Position| {
@@ -156,7 +162,8 @@ impl Files {
                     && is_gone(listing, Path::new(&*position.span.path), *key)
             };
             let orphans = positions.extract_if(.., gone);
-            self.orphans.extend(orphans.map(|position| Gone::from(&position)));
+            let missed = Some(now);
+            self.orphans.extend(orphans.map(|position| Gone { missed, ..Gone::from(&position) }));
         }
         self.known.retain(|_, positions| !positions.is_empty());
     }
@@ -176,10 +183,13 @@ impl Files {
                 continue;
             };
             if let Some(positions) = self.known.remove(&key) {
-                match self.resume(&path, &positions) {
+                match self.resume(&path, key, &positions) {
                     // Another file has the inode, at a path that no glob wants: it was never ours,
-                    // and is judged as any rotation is.
-                    Ok(reading) if reading.mark.is_none() && !self.globs.matches(&path) => {
+                    // and is judged as any rotation is; or an archive, judged as any archive is.
+                    Ok(reading)
+                        if reading.mark.is_none()
+                            && (!self.globs.matches(&path) || is_gzip(&path)) =>
+                    {
                         let unlike = |gone: &Gone| self.orphans.iter().all(|o| o.id != gone.id);
                         let gone: Vec<Gone> =
                             positions.iter().map(Gone::from).filter(unlike).collect();
@@ -196,8 +206,10 @@ impl Files {
             } else if is_gzip(&path) && self.is_known_archive(&path, &stamp) {
                 self.waiting.push((path, Some(stamp)));
             } else {
-                let reading = self.exhume(&path, key).unwrap_or_default();
-                fresh.push(Fresh { path, stamp, reading });
+                match self.exhume(&path, key) {
+                    Ok(reading) => fresh.push(Fresh { path, stamp, reading }),
+                    Err(_) => self.waiting.push((path, None)),
+                }
             }
         }
         fresh
@@ -205,7 +217,7 @@ impl Files {
 
     /// Goes on in a file that has positions, if it still is what it was. The positions that it
     /// disproves belong to files that are gone; with the same head it was rewritten in place.
-    fn resume(&mut self, path: &Path, positions: &[Position]) -> io::Result<Reading> {
+    fn resume(&mut self, path: &Path, key: Key, positions: &[Position]) -> io::Result<Reading> {
         let mut archive = if is_gzip(path) { Some(super::archives::open(path)?) } else { None };
         let file = identity::open(path)?;
         let mut read = |into: &mut [u8], at| match &mut archive {
@@ -213,6 +225,7 @@ impl Files {
             None => identity::read_at(&file, into, at),
         };
         let head = identity::read_head(&mut read)?;
+        identity::still_at(path, key)?;
         let mut reading = Reading::default();
         for position in positions {
             let mark = Mark::of(&position.span);
@@ -230,13 +243,24 @@ impl Files {
         Ok(reading)
     }
 
-    /// Goes on in a file that was thought to be gone and is back.
-    fn exhume(&self, path: &Path, key: Key) -> Option<Reading> {
-        let tomb = self.tombs.iter().rev().find(|gone| (gone.id.dev, gone.id.inode) == key)?;
-        let file = identity::open(path).ok()?;
+    /// Where reading begins in a file that has no position: at its start, unless it was thought to be
+    /// gone and is back.
+    fn exhume(&mut self, path: &Path, key: Key) -> io::Result<Reading> {
+        let gone = |gone: &&Gone| gone.key() == key;
+        let Some(tomb) = self.orphans.iter().find(gone).or(self.tombs.iter().rev().find(gone))
+        else {
+            return Ok(Reading::default());
+        };
+        let file = identity::open(path)?;
         let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
-        let same = identity::read_head(read).ok()? == Some(tomb.id.head);
-        (same && tomb.mark.matches(read).ok()?).then(|| tomb.reading())
+        let same = identity::read_head(read)? == Some(tomb.id.head) && tomb.mark.matches(read)?;
+        identity::still_at(path, key)?;
+        if !same {
+            return Ok(Reading::default());
+        }
+        let (id, reading) = (tomb.id, tomb.reading());
+        self.orphans.retain(|gone| gone.id != id);
+        Ok(reading)
     }
 
     /// Begins to read a file, before the truncated one that it is a copy of.
@@ -262,14 +286,14 @@ impl Files {
     }
 
     /// Ends the reading of a file that is gone. Its position is kept until it is sure that it will
-    /// not come back compressed.
-    pub(super) fn bury(&mut self, number: u64, out: &mut impl Output) {
+    /// not come back compressed, nor was only `missed`.
+    pub(super) fn bury(&mut self, number: u64, missed: Option<Duration>, out: &mut impl Output) {
         let Some(tail) = self.tails.remove(&number) else { return };
         self.index.remove(&tail.key);
         self.globs.force();
         let (Some(id), Some(mark)) = (tail.id(), tail.reading.mark) else { return };
         let size = if tail.has_rest() { tail.seen.map_or(0, |seen| seen.size) } else { mark.end };
-        let gone = Gone { id, name: tail.name, base: tail.base, mark, size };
+        let gone = Gone { id, name: tail.name, base: tail.base, mark, size, missed };
         if tail.reading.stands_for.is_some() {
             self.forget(gone, out);
         } else {
@@ -325,6 +349,6 @@ impl From<&Position> for Gone {
         let name = position.span.path.clone();
         let base = base_of(Path::new(&*name));
         let (id, mark) = (position.span.id, Mark::of(&position.span));
-        Gone { id, name, base, mark, size: mark.end }
+        Gone { id, name, base, mark, size: mark.end, missed: None }
     }
 }

@@ -6,7 +6,9 @@ use super::emit::Reading;
 use super::identity::{self, Head, Mark, Stamp};
 use super::search::{Fresh, is_gzip};
 use super::{Files, base_of};
-use std::collections::HashSet;
+use crate::record::{FileId, FileSpan};
+use crate::sources::Output;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,9 +28,14 @@ enum Judged {
 impl Files {
     /// Rotations of files that a glob wants which appeared, complete, between two listings or while
     /// we were down: no glob matches them, and they were never read.
-    pub(super) fn judge_siblings(&mut self, listing: &Listing) -> Vec<Fresh> {
+    pub(super) fn judge_siblings(
+        &mut self,
+        listing: &Listing,
+        out: &mut impl Output,
+    ) -> Vec<Fresh> {
         let mut fresh = Vec::new();
         let mut present = HashSet::new();
+        let mut since = HashMap::new();
         for dir in &listing.dirs {
             for (name, _) in &dir.names {
                 let name = name.to_string_lossy();
@@ -39,34 +46,78 @@ impl Files {
                 }
                 let wanted = self.globs.matches(&path) && !is_gzip(&path);
                 let Ok(stamp) = Stamp::at(&path) else { continue };
-                if !stamp.regular || self.index.contains_key(&stamp.key) || wanted {
+                // One that is known but was renamed while it was looked at is found next time.
+                let known = self.known.contains_key(&stamp.key);
+                if !stamp.regular || known || self.index.contains_key(&stamp.key) || wanted {
                     continue;
                 }
                 present.insert(stamp.key);
-                let sealed = self.newest.get(&base).map(|micros| i128::from(*micros) * 1000);
-                let later = self.listed || sealed.is_some_and(|sealed| stamp.mtime > sealed - TICK);
+                let later = self.listed
+                    || *since
+                        .entry(base.clone())
+                        .or_insert_with(|| self.known_until(&base, listing))
+                        .get_or_insert(i128::MAX)
+                        < stamp.mtime;
                 if !later {
-                    self.old.insert(stamp.key);
+                    self.old.insert(stamp.key, stamp.mtime);
                 }
-                if later && !self.old.contains(&stamp.key) && !is_gzip(&path) {
-                    fresh.extend(self.judge_sibling(path, stamp, &base));
+                // One that has changed since is another file under a reused inode, or written again.
+                let old = self.old.get(&stamp.key) == Some(&stamp.mtime);
+                if later && !old && !is_gzip(&path) {
+                    fresh.extend(self.judge_sibling(path, stamp, (&base, out)));
                 }
             }
         }
-        self.old.retain(|key| present.contains(key));
+        self.old.retain(|key, _| present.contains(key));
         fresh
     }
 
-    fn judge_sibling(&mut self, path: PathBuf, stamp: Stamp, base: &Path) -> Option<Fresh> {
+    /// When we last knew all rotations under `base`, in nanoseconds since the epoch: what changed
+    /// later we have not seen. Not simply the time of the last seal: sealing can lag behind the
+    /// files, so that what was sealed last is older than rotations that were never reached.
+    fn known_until(&self, base: &Path, listing: &Listing) -> Option<i128> {
+        let Some((sealed, key)) = self.newest.get(base) else {
+            return self.last_run.map(|micros| i128::from(micros) * 1000 - TICK);
+        };
+        let paths = listing
+            .dirs
+            .iter()
+            .flat_map(|dir| dir.names.iter().map(|(name, _)| dir.path.join(name)));
+        let changed = paths
+            .filter(|path| base_of(path) == base)
+            .filter_map(|path| Stamp::at(&path).ok())
+            .find(|stamp| stamp.key == *key)
+            .map_or(i128::MAX, |stamp| stamp.mtime - 1);
+        Some((i128::from(*sealed) * 1000 - TICK).min(changed))
+    }
+
+    fn judge_sibling(
+        &mut self,
+        path: PathBuf,
+        stamp: Stamp,
+        (base, out): (&Path, &mut impl Output),
+    ) -> Option<Fresh> {
         let judged = self.judge(&path, &stamp, base).unwrap_or(Judged::Wait);
         let reading = match judged {
             Judged::New => Reading::default(),
-            Judged::Copy(head, mark) => Reading {
-                head: Some(head),
-                mark: Some(mark),
-                offset: mark.end,
-                ..Reading::default()
-            },
+            Judged::Copy(head, mark) => {
+                // Sealed, since after a restart nothing else may tell that it was read.
+                let (name, (dev, inode)) = (path.to_string_lossy().into(), stamp.key);
+                let Mark { start, end, crc } = mark;
+                out.copied(&FileSpan {
+                    path: name,
+                    id: FileId { dev, inode, head },
+                    start,
+                    end,
+                    crc,
+                });
+                Reading {
+                    head: Some(head),
+                    mark: Some(mark),
+                    offset: mark.end,
+                    ..Reading::default()
+                }
+            }
             Judged::Wait => {
                 self.waiting.push((path, Some(stamp)));
                 return None;
@@ -81,6 +132,7 @@ impl Files {
         let file = identity::open(path)?;
         let read = |into: &mut [u8], at| identity::read_at(&file, into, at);
         let Some(head) = identity::read_head(read)? else { return Ok(Judged::Wait) };
+        identity::still_at(path, stamp.key)?;
         let mut marks: Vec<(Mark, Option<u64>, bool)> = Vec::new();
         for (number, tail) in self.tails.iter().filter(|(_, tail)| tail.base == *base) {
             // One that was found but not read yet can be copied too.

@@ -17,6 +17,7 @@ enum Event {
     Record(String, FileSpan),
     Refused(String, u64, FileSpan),
     Gap(String, FileSpan),
+    Copied(FileSpan),
     Forgot(FileId),
 }
 
@@ -26,6 +27,8 @@ struct Sink {
     events: Vec<Event>,
     /// When each was sealed.
     sealed: Vec<i64>,
+    /// The wall time, where it is not the real one.
+    now: Option<i64>,
     flushes: usize,
     closed: bool,
 }
@@ -42,6 +45,9 @@ impl Output for Sink {
         assert!(at.start < at.end);
         self.seal(Event::Gap(reason.to_owned(), at.clone()));
     }
+    fn copied(&mut self, at: &FileSpan) {
+        self.seal(Event::Copied(at.clone()));
+    }
     fn forget(&mut self, id: &FileId) {
         self.seal(Event::Forgot(*id));
     }
@@ -54,7 +60,7 @@ impl Output for Sink {
 impl Sink {
     fn seal(&mut self, event: Event) {
         self.events.push(event);
-        self.sealed.push(clock::Clock::System.now());
+        self.sealed.push(self.now.unwrap_or_else(|| clock::Clock::System.now()));
     }
 
     fn lines(&self) -> Vec<&str> {
@@ -70,7 +76,7 @@ impl Sink {
     /// Everything but records, in short.
     fn others(&self) -> Vec<String> {
         let text = |event: &Event| match event {
-            Event::Record(..) => None,
+            Event::Record(..) | Event::Copied(_) => None,
             Event::Refused(reason, len, at) => {
                 Some(format!("refuse {reason} {len} at {}", at.start))
             }
@@ -85,9 +91,10 @@ impl Sink {
         let mut last: Vec<Position> = Vec::new();
         for (event, sealed_at) in self.events.iter().zip(&self.sealed) {
             let (id, span) = match event {
-                Event::Record(_, at) | Event::Refused(_, _, at) | Event::Gap(_, at) => {
-                    (at.id, Some(at.clone()))
-                }
+                Event::Record(_, at)
+                | Event::Refused(_, _, at)
+                | Event::Gap(_, at)
+                | Event::Copied(at) => (at.id, Some(at.clone())),
                 Event::Forgot(id) => (*id, None),
             };
             last.retain(|position| position.span.id != id);

@@ -50,7 +50,7 @@ impl Write for Bounded {
 /// Takes the body as it is, or unpacks it.
 enum Sink {
     Plain(Bounded),
-    Gzip(MultiGzDecoder<Bounded>),
+    Gzip(Box<MultiGzDecoder<Bounded>>),
 }
 
 impl Sink {
@@ -81,7 +81,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, desk: &Desk) -> Result
     let out = Bounded { bytes: Vec::new(), most: desk.max_body };
     let sink = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
         None | Some(b"" | b"identity") => Sink::Plain(out),
-        Some(b"gzip" | b"x-gzip") => Sink::Gzip(MultiGzDecoder::new(out)),
+        Some(b"gzip" | b"x-gzip") => Sink::Gzip(MultiGzDecoder::new(out).into()),
         Some(_) => return Err(Refused::Unsupported("Content-Encoding must be gzip or none")),
     };
     let announced = body.size_hint().lower();

@@ -52,6 +52,27 @@ fn dated_rotations_created_while_down_are_read_oldest_first() {
 }
 
 #[test]
+fn a_crash_while_catching_up_loses_no_later_rotation() {
+    let mut bench = Bench::new(&["requests.ndjson"]);
+    bench.append("requests.ndjson", "a\n");
+    bench.settle();
+    bench.crash();
+    bench.append("requests.ndjson", "b\n");
+    bench.rename("requests.ndjson", "requests.ndjson.2");
+    bench.append("requests.ndjson.1", "c\n");
+    bench.append("requests.ndjson", "d\n");
+    bench.settle();
+    // Sealed long after all of them were written, and killed after the first.
+    bench.ahead = 3_600_000_000;
+    let cut =
+        bench.sink.events.iter().position(|e| matches!(e, Event::Record(line, _) if line == "c"));
+    bench.sink.events.truncate(cut.unwrap());
+    bench.crash();
+    bench.settle();
+    assert_eq!(bench.lines(), ["a", "b", "c", "d"]);
+}
+
+#[test]
 fn rotations_older_than_the_first_start_are_not_ours() {
     let mut bench = Bench::new(&["requests.ndjson"]);
     bench.append("requests.ndjson.1", "old\n");
