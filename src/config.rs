@@ -121,7 +121,8 @@ pub fn load_text(
             let more = enrich.iter().flat_map(enrich::config::Config::references);
             let more =
                 more.map(|(_, key)| key).chain(reconcile.as_ref().map(|r| &r.management_key));
-            let environment = environment.only_for(keys.chain(more));
+            let of_sources = parts.sources.iter().flat_map(|(_, source)| source.kind.secrets());
+            let environment = environment.only_for(keys.chain(more).chain(of_sources));
             let sources = parts.sources.into_iter().map(|(_, source)| source).collect();
             let hash = [0; 32];
             #[rustfmt::skip]

@@ -15,7 +15,7 @@ pub use parts::fingerprint;
 
 use crate::{
     json::{self, text},
-    record::{Digest, Origin},
+    record::{Capture, Digest, Origin},
     redact::{
         Redactor,
         config::{Content, Hash},
@@ -175,6 +175,7 @@ pub struct Encoder {
     degraded: Vec<(&'static str, &'static str)>,
     plain: String,
     id: String,
+    capture: Capture,
 }
 
 impl Encoder {
@@ -187,6 +188,7 @@ impl Encoder {
             degraded: Vec::new(),
             plain: String::new(),
             id: String::new(),
+            capture: Capture::Record,
         }
     }
 
@@ -203,14 +205,30 @@ impl Encoder {
     pub fn encode(
         &mut self,
         line: &[u8],
+        from: (&str, &Origin),
+        out: &mut Vec<u8>,
+    ) -> Result<&str, Refusal> {
+        self.encode_as(Capture::Record, line, from, out)
+    }
+
+    /// [`Encoder::encode`] for a record that veritail put together itself from another shape.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    pub fn encode_as(
+        &mut self,
+        capture: Capture,
+        line: &[u8],
         (source, origin): (&str, &Origin),
         out: &mut Vec<u8>,
     ) -> Result<&str, Refusal> {
+        self.capture = capture;
         let members = Members::read(line)?;
         let start = out.len();
         // A panic in a rule must cost one record's content, not the daemon.
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             self.body(members, out);
+            write::capture(out, capture);
             write::origin(out, source, origin);
             self.tail(out);
         }));

@@ -4,7 +4,7 @@
 use crate::{
     entry::{self, Encoder, Policies},
     queue::{self, Batch, Item, Kind, Queue, Ticket},
-    record::{Closed, FileId, FileSpan, Origin, Position, Replies},
+    record::{Capture, Closed, FileId, FileSpan, Origin, Position, Replies},
 };
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -66,6 +66,11 @@ impl Intake {
     /// Takes one line: redacted into the batch, or refused into it. `n` asks for an answer under
     /// that number.
     pub fn record(&mut self, line: &[u8], origin: &Origin, n: Option<u64>) {
+        self.captured(Capture::Record, line, origin, n);
+    }
+
+    /// [`Intake::record`] for one that the source put together from another shape.
+    pub fn captured(&mut self, capture: Capture, line: &[u8], origin: &Origin, n: Option<u64>) {
         let start = self.batch.bytes.len();
         if start == 0 {
             let policy = self.policies.get();
@@ -73,7 +78,8 @@ impl Intake {
                 self.encoder = Encoder::new(policy);
             }
         }
-        match self.encoder.encode(line, (&self.source, origin), &mut self.batch.bytes) {
+        let from = (&*self.source, origin);
+        match self.encoder.encode_as(capture, line, from, &mut self.batch.bytes) {
             Ok(id) => {
                 let ticket =
                     n.map(|n| Ticket { n, id: id.into(), key: queue::id_key(&self.source, id) });

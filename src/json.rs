@@ -4,6 +4,7 @@
 //!
 //! Input must be UTF-8 where it matters to the caller; the scanner itself only looks at ASCII.
 
+pub mod object;
 pub mod text;
 
 use memchr::memchr2;
@@ -361,6 +362,13 @@ pub fn members(bytes: &[u8]) -> Items<'_> {
     let mut items = items(bytes);
     items.close = b'}';
     items
+}
+
+/// Elements of an array, without their empty names; for callers that want an array.
+pub fn elements(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], Error>> {
+    let mut items = items(bytes);
+    items.close = b']';
+    items.map(|item| item.map(|(_, value)| value))
 }
 
 /// Checks that `bytes` is exactly one JSON value, no deeper than [`MAX_DEPTH`], in which no object

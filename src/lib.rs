@@ -37,6 +37,7 @@ pub mod ledger;
 pub mod enrich;
 
 // Read-only, without a runtime.
+pub mod coverage;
 pub mod verify;
 
 // The ledger's count of a day against OpenRouter's own.

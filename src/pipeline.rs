@@ -197,8 +197,9 @@ impl Daemon {
             },
             left = asked_to_stop(events) => return Ok((daemon, Some(left))),
         }
+        let environment = daemon.config.environment.clone();
         for source in daemon.config.sources.clone() {
-            daemon.open(&source, &recovered.positions, recovered.left_at)?;
+            daemon.open(&source, (&recovered.positions, recovered.left_at), &environment)?;
         }
         daemon.enrich(enrich)?;
         daemon.archive()?;
@@ -258,14 +259,15 @@ impl Daemon {
     fn open(
         &mut self,
         config: &sources::config::Config,
-        positions: &[Position],
-        left_at: Option<Micros>,
+        (positions, left_at): (&[Position], Option<Micros>),
+        environment: &secret::Environment,
     ) -> Result<(), Error> {
         let own = positions.iter().filter(|p| *p.source == *config.name).cloned().collect();
         let left = LeftOff { positions: own, at: left_at };
         let (policies, queue, name) =
             (self.policies.clone(), self.queue.clone(), config.name.clone());
         let intake = move || Intake::new(&name, policies.clone(), queue.clone());
+        let left = (left, environment);
         self.sources.push(sources::start(config, left, intake, &mut self.tasks)?);
         Ok(())
     }
@@ -392,7 +394,7 @@ impl Daemon {
             .cloned()
             .collect();
         for config in starting {
-            self.open(&config, &positions, None)?;
+            self.open(&config, (&positions, None), &new.environment)?;
         }
         Ok(())
     }

@@ -1,7 +1,10 @@
 //! Plain values that every stage speaks: where a record came from, how far a file was read, what
 //! became of a record. No I/O, no clock, no async.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// What makes a file the same file after a rename: device, inode, and the first 8 bytes of the
 /// SHA-256 of its first record (without its LF), since inodes are reused.
@@ -60,6 +63,51 @@ pub enum Origin {
         /// Line number.
         line: u64,
     },
+    /// A peer of an HTTP address, as the connection itself shows it: what a proxy in between claims
+    /// about others in a header counts for nothing.
+    Http {
+        /// Its address.
+        peer: IpAddr,
+    },
+}
+
+/// By which shape a record was told; sealed as `capture`, which no application can claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Capture {
+    /// A record as veritail wants it. Has no `capture` member.
+    #[default]
+    Record,
+    /// LiteLLM's logging payload.
+    LiteLlm,
+    /// A span of an OpenTelemetry instrumentation: best effort, its exporter may have dropped others.
+    Otlp,
+    /// A trace that OpenRouter itself sent (Broadcast). Sealed under its own reserved event type: it
+    /// is no record of the application but an independent witness of a call.
+    Broadcast,
+}
+
+impl Capture {
+    /// Its word in an entry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Capture::Record => "record",
+            Capture::LiteLlm => "litellm",
+            Capture::Otlp => "otlp",
+            Capture::Broadcast => "broadcast",
+        }
+    }
+}
+
+/// Whether `text` is a generation id as OpenRouter gives them. They come in several forms
+/// (`gen-<seconds>-<20>`, `gen-<28>`, `gen-batch-…`), so the pattern is no stricter than all of them
+/// allow.
+#[must_use]
+pub fn is_generation_id(text: &str) -> bool {
+    let rest = text.strip_prefix("gen-").unwrap_or_default().as_bytes();
+    (3..=128).contains(&rest.len())
+        && rest.first().is_some_and(u8::is_ascii_alphanumeric)
+        && rest.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 /// A digest as the ledger uses them.

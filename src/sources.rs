@@ -1,11 +1,16 @@
 //! Sources: where records come in.
 pub mod config;
 pub mod file;
+pub mod http;
 pub mod lines;
+pub mod litellm;
+pub mod otlp;
+mod reply;
+mod shape;
 pub mod stdin;
 pub mod unix;
 
-use crate::{clock::Micros, intake::Intake, record::Position, stop::Stop};
+use crate::{clock::Micros, intake::Intake, record::Position, secret::Environment, stop::Stop};
 pub use crate::{intake::Output, record::Closed};
 use config::{Config, Kind};
 use tokio::{sync::watch, task::JoinSet};
@@ -19,6 +24,9 @@ pub enum Error {
     /// A unix socket.
     #[error("source {0}: {1}")]
     Unix(String, unix::Error),
+    /// An HTTP address.
+    #[error("source {0}: {1}")]
+    Http(String, http::Error),
 }
 
 /// Where the last run left off.
@@ -48,13 +56,14 @@ impl Running {
 }
 
 /// Opens a source and runs it in `tasks`; its task returns the source's name when it ends.
-/// `left` says where its files were left; `intake` makes a way in for each reader.
+/// `left` says where its files were left, `environment` has what its secrets need; `intake` makes a
+/// way in for each reader.
 ///
 /// # Errors
 /// When the source cannot be opened.
 pub fn start(
     config: &Config,
-    left: Left,
+    (left, environment): (Left, &Environment),
     intake: impl Fn() -> Intake + Send + Sync + 'static,
     tasks: &mut JoinSet<String>,
 ) -> Result<Running, Error> {
@@ -96,6 +105,33 @@ pub fn start(
                 name
             });
         }
+        Kind::Http(kind) => {
+            let server = http::Server::records(&kind, environment);
+            serve(server, (name, intake), stopped, tasks)?;
+        }
+        Kind::Otlp(kind) => {
+            let server = http::Server::traces(&kind, environment);
+            serve(server, (name, intake), stopped, tasks)?;
+        }
     }
     Ok(Running { config: config.clone(), flag, bell })
+}
+
+fn serve(
+    server: Result<http::Server, http::Error>,
+    (name, intake): (String, impl Fn() -> Intake + Send + Sync + 'static),
+    stopped: watch::Receiver<bool>,
+    tasks: &mut JoinSet<String>,
+) -> Result<(), Error> {
+    let server = server.map_err(|e| Error::Http(name.clone(), e))?;
+    if let Ok(address) = server.address() {
+        tracing::info!(source = name, %address, "listening");
+    }
+    tasks.spawn(async move {
+        if let Err(e) = server.run(intake, stopped).await {
+            tracing::debug!(source = name, error = %e, "the source breaks off");
+        }
+        name
+    });
+    Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
         config::{Content, Hash, Rule},
     },
     secret::SecretRef,
-    sources::config::{File, Kind, Stdin, Unix},
+    sources::config::{File, Http, Kind, Otlp, SecretHeader, Stdin, Tls, Unix},
     telemetry::config::{Admin, Format, Level, Log},
 };
 use std::{fmt::Write, path::Path};
@@ -197,6 +197,8 @@ fn source_rows(name: &str, kind: &Kind) -> Vec<(&'static str, String)> {
             rows.push(("max_record", shown(max_record)));
             rows
         }
+        Kind::Http(http) => tag("http").into_iter().chain(http_rows(http)).collect(),
+        Kind::Otlp(otlp) => tag("otlp").into_iter().chain(otlp_rows(otlp)).collect(),
     }
 }
 
@@ -256,6 +258,35 @@ fn reconcile(config: &reconcile::config::Config) -> Vec<(&'static str, String)> 
     ]);
     rows.extend(workspace_id.iter().map(|id| ("workspace_id", text(id))));
     rows
+}
+
+fn http_rows(http: &Http) -> Vec<(&'static str, String)> {
+    let Http { listen, token, tls, max_connections, max_record, max_body } = http;
+    let mut rows = vec![("listen", shown(listen))];
+    rows.extend(token.iter().map(|token| ("token", reference(token))));
+    rows.extend(tls.iter().map(|tls| ("tls", certificate(tls))));
+    rows.push(("max_connections", max_connections.to_string()));
+    rows.push(("max_record", shown(max_record)));
+    rows.push(("max_body", shown(max_body)));
+    rows
+}
+
+fn otlp_rows(otlp: &Otlp) -> Vec<(&'static str, String)> {
+    let Otlp { listen, token, secret, tls, accept, max_connections, max_body } = otlp;
+    let mut rows = vec![("listen", shown(listen))];
+    rows.extend(token.iter().map(|token| ("token", reference(token))));
+    rows.extend(secret.iter().map(|SecretHeader { header, value }| {
+        ("secret", format!("{{ header = {}, value = {} }}", text(header), reference(value)))
+    }));
+    rows.extend(tls.iter().map(|tls| ("tls", certificate(tls))));
+    rows.push(("accept", text(accept.name())));
+    rows.push(("max_connections", max_connections.to_string()));
+    rows.push(("max_body", shown(max_body)));
+    rows
+}
+
+fn certificate(Tls { cert, key }: &Tls) -> String {
+    format!("{{ cert = {}, key = {} }}", path(cert), reference(key))
 }
 
 fn log(config: &Log) -> Vec<(&'static str, String)> {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     secret::SecretRef,
-    sources::config::{File, Kind},
+    sources::config::{File, Kind, Tls},
 };
 use rustix::fs::{Access, AtFlags, CWD};
 use std::{
@@ -47,6 +47,20 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
             }
             Kind::Unix(unix) => wrong(&format!("source[{index}].path"), bindable(&unix.path)),
             Kind::Stdin(_) => {}
+            Kind::Http(http) => {
+                let path = format!("source[{index}]");
+                wrong(&format!("{path}.listen"), listenable(http.listen));
+                wrong(&format!("{path}.token"), secret(config, http.token.as_ref()));
+                certificate(config, http.tls.as_ref(), &path, &mut wrong);
+            }
+            Kind::Otlp(otlp) => {
+                let path = format!("source[{index}]");
+                wrong(&format!("{path}.listen"), listenable(otlp.listen));
+                wrong(&format!("{path}.token"), secret(config, otlp.token.as_ref()));
+                let value = otlp.secret.as_ref().map(|header| &header.value);
+                wrong(&format!("{path}.secret.value"), secret(config, value));
+                certificate(config, otlp.tls.as_ref(), &path, &mut wrong);
+            }
         }
     }
     if let Some(address) = config.admin.listen {
@@ -62,6 +76,27 @@ fn key(config: &Config, reference: Option<&SecretRef>) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+fn secret(config: &Config, reference: Option<&SecretRef>) -> Result<(), String> {
+    match reference {
+        Some(reference) => {
+            reference.resolve(&config.environment).map(drop).map_err(|why| why.to_string())
+        }
+        None => Ok(()),
+    }
+}
+
+fn certificate(
+    config: &Config,
+    tls: Option<&Tls>,
+    path: &str,
+    wrong: &mut impl FnMut(&str, Result<(), String>),
+) {
+    let Some(Tls { cert, key }) = tls else { return };
+    let readable = fs::File::open(cert).map(drop);
+    wrong(&format!("{path}.tls.cert"), readable.map_err(|why| denied(cert, "reading", &why)));
+    wrong(&format!("{path}.tls.key"), secret(config, Some(key)));
 }
 
 /// Whether files can be made in `dir`, or `dir` itself in the nearest directory that is there.
@@ -129,7 +164,7 @@ fn bindable(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether the admin address can be had.
+/// Whether an address can be had.
 fn listenable(address: SocketAddr) -> Result<(), String> {
     TcpListener::bind(address).map(drop).map_err(|why| match why.kind() {
         io::ErrorKind::AddrInUse => {

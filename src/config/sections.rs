@@ -112,7 +112,7 @@ struct Type {
 
 /// The types of source; one line each.
 const TYPES: &[Type] = {
-    use sources::config::{File, Kind, Stdin, Unix};
+    use sources::config::{File, Http, Kind, Otlp, Stdin, Unix};
     &[
         Type {
             name: "file",
@@ -128,6 +128,16 @@ const TYPES: &[Type] = {
             name: "stdin",
             read: |n, s, r| read(n, s, r).map(Kind::Stdin),
             fields: fields::<Stdin>,
+        },
+        Type {
+            name: "http",
+            read: |n, s, r| read(n, s, r).map(Kind::Http),
+            fields: fields::<Http>,
+        },
+        Type {
+            name: "otlp",
+            read: |n, s, r| read(n, s, r).map(Kind::Otlp),
+            fields: fields::<Otlp>,
         },
     ]
 };

@@ -165,12 +165,14 @@ fn the_reference_config_is_whole_and_true() {
         assert!(text.contains(&format!("\n{line}")), "{key}: no line {line:?}");
     }
     use super::fault::fields;
-    use sources::config::{File, Stdin, Unix};
+    use sources::config::{File, Http, Otlp, Stdin, Unix};
     let known = [
         fields::<ledger::config::Config>(),
         fields::<File>(),
         fields::<Unix>(),
         fields::<Stdin>(),
+        fields::<Http>(),
+        fields::<Otlp>(),
         fields::<redact::config::Config>(),
         fields::<redact::config::Rule>(),
         fields::<enrich::config::Config>(),
@@ -203,7 +205,7 @@ fn every_commented_key_of_the_reference_config_can_be_switched_on() {
     let on: Vec<String> = text.lines().map(switch_on).collect();
     let config = load_text("all on", &on.join("\n"), &environment(&[]))
         .unwrap_or_else(|wrong| panic!("{wrong:#?}"));
-    assert_eq!(config.sources.len(), 3);
+    assert_eq!(config.sources.len(), 6);
     // What is written behind the `#` of a section that may be left out is what it defaults to.
     let own = config.reconcile.clone().unwrap();
     let text = "management_key = { env = \"K\" }";
@@ -280,6 +282,9 @@ fn warns_of_what_may_not_be_meant() {
         "version = 1\n[ledger]\ndir = \"l\"\ndurability = \"os\"\nmac_key = {{ env = \"K\" }}\n\
          [[source]]\nname = \"a\"\ntype = \"file\"\npaths = [\"{0}/*.a\", \"{0}/no/*.a\"]\n\
          [[source]]\nname = \"b\"\ntype = \"unix\"\npath = \"s\"\nmode = \"0666\"\n\
+         [[source]]\nname = \"c\"\ntype = \"http\"\nlisten = \"0.0.0.0:2\"\n\
+         token = {{ env = \"K\" }}\n\
+         [[source]]\nname = \"d\"\ntype = \"otlp\"\nlisten = \"127.0.0.1:3\"\n\
          [redact]\ndisable = [\"PHONE\"]\n[admin]\nlisten = \"0.0.0.0:1\"\n",
         dir.path().display()
     );
@@ -290,6 +295,8 @@ fn warns_of_what_may_not_be_meant() {
         "ledger.mac_key",
         "source[0].paths[1]",
         "source[1].mode",
+        "source[2].listen",
+        "source[3]",
         "redact.disable",
         "admin.listen",
     ];
@@ -315,7 +322,7 @@ fn every_key_can_be_set_from_the_environment() {
     };
     let given: Environment = effective(&full).into_iter().map(variable).collect();
     assert!(given.iter().count() > 40);
-    let bare = "source = [{}, {}, {}]\nredact.rule = [{}, {}]\n\
+    let bare = "source = [{}, {}, {}, {}, {}, {}]\nredact.rule = [{}, {}]\n\
                 enrich.key = [{}, {}]\nenrich.source = [{}]\n";
     let set = load_text("bare", bare, &given).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     assert_eq!(to_toml(&set, false), to_toml(&full, false));

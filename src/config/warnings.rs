@@ -3,13 +3,14 @@
 use super::{
     Config,
     environment::directory_of,
-    problem::{Level, Problem, Report},
+    problem::{Level, Part, Problem, Report},
 };
 use crate::{
     ledger::config::Durability,
     secret::SecretRef,
-    sources::config::{File, Kind, Unix},
+    sources::config::{Accept, File, Kind, Tls, Unix},
 };
+use std::net::SocketAddr;
 
 /// What an operator should know of a valid config: what it gives up, whom it lets in, what is not
 /// there yet. None of it keeps the daemon from starting.
@@ -38,6 +39,16 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
             Kind::File(file) => absent(&format!("source[{index}]"), file, &mut report),
             Kind::Unix(unix) => open_to_all(&format!("source[{index}]"), unix, &mut report),
             Kind::Stdin(_) => {}
+            Kind::Http(http) => in_clear(index, http.listen, http.tls.as_ref(), &mut report),
+            Kind::Otlp(otlp) => {
+                in_clear(index, otlp.listen, otlp.tls.as_ref(), &mut report);
+                if otlp.accept == Accept::All && otlp.token.is_none() && otlp.secret.is_none() {
+                    let message = "OpenRouter's Broadcast is not taken without a secret, since \
+                        anybody could forge it; add secret = { header = \"…\", value = { file = \
+                        \"…\" } }, or accept = \"genai\" if it is not wanted";
+                    report.add(Level::Semantics, &format!("source[{index}]"), Part::Key, message);
+                }
+            }
         }
     }
     if !config.redact.disable.is_empty() {
@@ -68,6 +79,17 @@ fn absent(path: &str, file: &File, report: &mut Report) {
             );
             report.value(Level::Environment, &format!("{path}.paths[{item}]"), message);
         }
+    }
+}
+
+/// A secret that everybody on the way can read.
+fn in_clear(index: usize, listen: SocketAddr, tls: Option<&Tls>, report: &mut Report) {
+    if tls.is_none() && !listen.ip().is_loopback() {
+        let message = format!(
+            "{listen} takes secrets and records in clear; add tls = {{ cert = \"…\", key = {{ file = \
+             \"…\" }} }}, or let only a proxy with TLS reach it"
+        );
+        report.value(Level::Semantics, &format!("source[{index}].listen"), message);
     }
 }
 

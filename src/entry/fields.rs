@@ -172,7 +172,18 @@ const RESERVED: &[&str] = &[
     "access",
     "generation",
     "generation_unresolved",
+    BROADCAST,
 ];
+
+/// The event type of a trace that OpenRouter itself sent.
+pub const BROADCAST: &str = "broadcast";
+
+/// Whether only veritail itself writes entries of this type: such an entry is no call that an
+/// application reported.
+#[must_use]
+pub fn is_reserved(event_type: &str) -> bool {
+    RESERVED.contains(&event_type)
+}
 
 /// Whether an application may give its record this type: 1–64 of `a`–`z`, `A`–`Z`, digits, `_`,
 /// `.`, `-`, and none of veritail's own.
@@ -180,7 +191,7 @@ const RESERVED: &[&str] = &[
 pub fn may_be_event_type(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
-        && !RESERVED.contains(&text)
+        && !is_reserved(text)
 }
 
 #[cfg(test)]

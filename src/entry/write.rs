@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     json::{self, Type, text},
-    record::{Digest, Origin},
+    record::{Capture, Digest, Origin},
     redact::{
         Scope,
         config::{Content, Hash},
@@ -37,6 +37,14 @@ pub(super) fn integer(out: &mut Vec<u8>, value: u64) {
         }
     }
     out.extend_from_slice(&digits[at..]);
+}
+
+/// `"capture":"…"`, a leading comma included; nothing for a record as veritail wants it.
+pub(super) fn capture(out: &mut Vec<u8>, capture: Capture) {
+    if capture != Capture::Record {
+        name(out, "capture");
+        text::write(out, capture.name());
+    }
 }
 
 /// `"origin":{…}`, a leading comma included.
@@ -77,12 +85,20 @@ pub(super) fn origin(out: &mut Vec<u8>, source: &str, origin: &Origin) {
             name(out, "line");
             integer(out, *line);
         }
+        Origin::Http { peer } => {
+            name(out, "peer");
+            text::write(out, &peer.to_string());
+        }
     }
     out.push(b'}');
 }
 
 impl Encoder {
     fn note(&mut self, field: Field, why: &'static str) {
+        // A witness owes nothing: what it leaves out (content, in Privacy Mode) is no defect.
+        if why.is_empty() && self.capture == Capture::Broadcast {
+            return;
+        }
         self.degraded.push((field.name(), why));
     }
 
@@ -124,6 +140,12 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         let told = members.take(Field::EventType);
+        if self.capture == Capture::Broadcast {
+            out.extend_from_slice(b"\"event_type\":\"");
+            out.extend_from_slice(fields::BROADCAST.as_bytes());
+            out.push(b'"');
+            return;
+        }
         let fit = told
             .filter(|raw| Type::of(raw) == Type::String)
             .map(text::inner)
@@ -344,7 +366,14 @@ impl Encoder {
             }
             if field == Field::TotalCost {
                 name(out, "cost_source");
-                out.extend_from_slice(if value.is_some() { b"\"response\"" } else { b"\"none\"" });
+                text::write(
+                    out,
+                    match (value, self.capture) {
+                        (None, _) => "none",
+                        (Some(_), Capture::Broadcast) => Capture::Broadcast.name(),
+                        (Some(_), _) => "response",
+                    },
+                );
             }
         }
         match usage {

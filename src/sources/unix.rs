@@ -14,11 +14,12 @@ use super::{
     Closed,
     config::Unix,
     lines::{Item, LineReader},
+    reply,
 };
 use crate::{
     intake::Intake,
     json::{self, text},
-    record::{Origin, Outcome, Replies, Reply},
+    record::{Origin, Replies},
 };
 use std::{
     fs, io,
@@ -308,7 +309,8 @@ impl Connection {
     fn collect(&mut self) {
         for reply in self.replies.take() {
             self.in_flight = self.in_flight.saturating_sub(1);
-            write_reply(&mut self.out, &reply);
+            reply::write(&mut self.out, &reply);
+            self.out.push(b'\n');
         }
     }
 }
@@ -325,28 +327,6 @@ fn member<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     json::members(line).map_while(Result::ok).find(|(raw, _)| text::inner(raw) == name).map(|m| m.1)
 }
 
-fn write_reply(out: &mut Vec<u8>, reply: &Reply) {
-    let seq = match &reply.outcome {
-        Outcome::Sealed { seq, .. } => {
-            out.extend_from_slice(b"{\"ack\":");
-            text::write(out, &reply.id);
-            seq
-        }
-        Outcome::Quarantined { seq, reason } => {
-            out.extend_from_slice(b"{\"quarantined\":");
-            text::write(out, reason);
-            seq
-        }
-    };
-    out.extend_from_slice(format!(",\"n\":{},\"seq\":{seq}", reply.n).as_bytes());
-    if let Outcome::Sealed { chain_hash, .. } = &reply.outcome {
-        out.extend_from_slice(b",\"chain_hash\":\"");
-        out.extend_from_slice(const_hex::encode(chain_hash).as_bytes());
-        out.push(b'"');
-    }
-    out.extend_from_slice(b"}\n");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,26 +339,5 @@ mod tests {
         for record in [&br#"{"user_id":"hello"}"#[..], b"hello", b"", br#"{"type":"x"}"#] {
             assert!(!is_hello(record));
         }
-    }
-
-    #[test]
-    fn replies_are_json_lines() {
-        let mut out = Vec::new();
-        let sealed = Outcome::Sealed { seq: 7, chain_hash: [0xab; 32] };
-        write_reply(&mut out, &Reply { n: 2, id: "a\"b".into(), outcome: sealed });
-        let refused = Outcome::Quarantined { seq: 8, reason: "not_json".into() };
-        write_reply(&mut out, &Reply { n: 3, id: "".into(), outcome: refused });
-        let lines: Vec<serde_json::Value> = std::str::from_utf8(&out)
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                serde_json::json!({"ack": "a\"b", "n": 2, "seq": 7, "chain_hash": "ab".repeat(32)}),
-                serde_json::json!({"quarantined": "not_json", "n": 3, "seq": 8}),
-            ]
-        );
     }
 }

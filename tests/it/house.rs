@@ -22,12 +22,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("redact", &["record"]),
     ("entry", &["json", "record", "redact"]),
     ("intake", &["entry", "queue", "record"]),
-    ("sources", &["clock", "intake", "json", "record", "stop", "units"]),
+    ("sources", &["clock", "intake", "json", "record", "secret", "stop", "units"]),
     ("ledger", &["clock", "crash", "disk", "json", "queue", "record", "secret", "stop", "units"]),
     (
         "enrich",
         &["clock", "entry", "json", "ledger", "queue", "record", "redact", "secret", "units"],
     ),
+    ("coverage", &["entry", "json", "record"]),
     ("verify", &["clock", "json", "ledger", "record"]),
     ("standin", &["clock", "json"]),
     ("preview", &["entry", "json", "redact"]),
@@ -88,6 +89,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Files of pure code: no input or output, no clock, no runtime.
 const PURE: &[&str] = &[
     "json.rs",
+    "json/object.rs",
     "json/text.rs",
     "units.rs",
     "enrich/answer.rs",
@@ -117,6 +119,10 @@ const PURE: &[&str] = &[
     "enrich/keyring.rs",
     "enrich/lane.rs",
     "enrich/schedule.rs",
+    "sources/otlp/json.rs",
+    "sources/otlp/proto.rs",
+    "sources/shape.rs",
+    "coverage.rs",
 ];
 const IMPURE: &[&str] = &[
     "tokio",

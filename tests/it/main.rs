@@ -17,6 +17,7 @@ mod disk;
 mod enrich;
 mod examples;
 mod house;
+mod http;
 mod pains;
 mod reconcile;
 mod running;

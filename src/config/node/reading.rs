@@ -142,7 +142,23 @@ impl<'de> Deserializer<'de> for &Node {
             Kind::Bool(bit) => not_a_word(Unexpected::Bool(*bit)),
             Kind::Int(number) => not_a_word(Unexpected::Signed(*number)),
             Kind::List(_) => not_a_word(Unexpected::Seq),
+            Kind::StandIn if reference => visitor.visit_enum(One { variant: "file", node: self }),
             Kind::StandIn | Kind::Refused => Err(Fault::Refused),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.0 {
+            Kind::Loose(text) if text.starts_with('{') => match Node::composed(text) {
+                Some(table) => table.deserialize_any(visitor),
+                None => Err(Fault::Other("not a table; expected { key = …, key = … }".into())),
+            },
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -156,7 +172,7 @@ impl<'de> Deserializer<'de> for &Node {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        tuple tuple_struct map struct identifier ignored_any
+        tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -4,11 +4,12 @@ use super::{Check, KIB, MIB, millis, seconds, size};
 use crate::{
     config::read::quote,
     ledger,
-    sources::config::{Config, File, Kind, Unix},
+    sources::config::{Accept, Config, File, Http, Kind, Otlp, Unix},
     units::ByteSize,
 };
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +34,7 @@ struct Taken {
     sockets: BTreeMap<PathBuf, String>,
     globs: BTreeMap<String, String>,
     stdin: Option<String>,
+    addresses: BTreeMap<SocketAddr, String>,
 }
 
 impl Check<'_> {
@@ -63,11 +65,79 @@ impl Check<'_> {
                         self.wrong(&format!("{path}.type"), message);
                     }
                 }
+                Kind::Http(http) => self.http(&path, http, &mut taken),
+                Kind::Otlp(otlp) => self.otlp(&path, otlp, &mut taken),
             }
             let (Kind::File(File { max_record, .. })
             | Kind::Unix(Unix { max_record, .. })
-            | Kind::Stdin(crate::sources::config::Stdin { max_record })) = &source.kind;
+            | Kind::Http(Http { max_record, .. })
+            | Kind::Stdin(crate::sources::config::Stdin { max_record })) = &source.kind
+            else {
+                continue;
+            };
             self.max_record(&format!("{path}.max_record"), *max_record, ledger);
+        }
+    }
+
+    fn http(&mut self, path: &str, http: &Http, taken: &mut Taken) {
+        self.address(path, http.listen, taken);
+        self.reference(&format!("{path}.token"), http.token.as_ref());
+        self.reference(&format!("{path}.tls.key"), http.tls.as_ref().map(|tls| &tls.key));
+        if http.token.is_none() && !http.listen.ip().is_loopback() {
+            let message = format!(
+                "{} can be reached from other machines, so a token is needed; add token = {{ file \
+                 = \"…\" }}, or listen on 127.0.0.1",
+                http.listen
+            );
+            self.wrong(&format!("{path}.listen"), message);
+        }
+        self.range(&format!("{path}.max_connections"), http.max_connections, 1..=65_535);
+        self.range(&format!("{path}.max_body"), http.max_body, size(KIB)..=size(256 * MIB));
+    }
+
+    fn otlp(&mut self, path: &str, otlp: &Otlp, taken: &mut Taken) {
+        self.address(path, otlp.listen, taken);
+        self.reference(&format!("{path}.token"), otlp.token.as_ref());
+        let value = otlp.secret.as_ref().map(|secret| &secret.value);
+        self.reference(&format!("{path}.secret.value"), value);
+        self.reference(&format!("{path}.tls.key"), otlp.tls.as_ref().map(|tls| &tls.key));
+        if let Some(secret) = &otlp.secret {
+            let header = format!("{path}.secret.header");
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+            if secret.header.is_empty() || !secret.header.bytes().all(fits) {
+                let message = "is not the name of a header; accepted: A-Z a-z 0-9 - _, such as \
+                    \"X-Audit-Secret\"";
+                self.wrong(&header, message);
+            }
+            if otlp.token.is_some() {
+                self.wrong(&header, "is one way in, token another; keep one of the two");
+            }
+        }
+        let open = otlp.token.is_none() && otlp.secret.is_none();
+        if open && !otlp.listen.ip().is_loopback() {
+            let message = format!(
+                "{} can be reached from other machines, so a secret is needed; add token = {{ file \
+                 = \"…\" }} or secret = {{ header = \"…\", value = {{ file = \"…\" }} }}, or listen on \
+                 127.0.0.1",
+                otlp.listen
+            );
+            self.wrong(&format!("{path}.listen"), message);
+        } else if open && otlp.accept == Accept::Broadcast {
+            let message = "needs a secret, since anybody could forge a witness; add token = { file \
+                = \"…\" } or secret = { header = \"…\", value = { file = \"…\" } }";
+            self.wrong(&format!("{path}.accept"), message);
+        }
+        self.range(&format!("{path}.max_connections"), otlp.max_connections, 1..=65_535);
+        self.range(&format!("{path}.max_body"), otlp.max_body, size(KIB)..=size(256 * MIB));
+    }
+
+    fn address(&mut self, path: &str, listen: SocketAddr, taken: &mut Taken) {
+        let path = format!("{path}.listen");
+        // Port 0 lets the system choose, a different one each time.
+        if listen.port() != 0
+            && let Some(other) = taken.addresses.insert(listen, path.clone())
+        {
+            self.wrong(&path, format!("is the address of {other} already; each needs its own"));
         }
     }
 

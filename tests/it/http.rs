@@ -1,0 +1,6 @@
+//! The HTTP sources from outside: every way in, every way to be turned away.
+
+mod bench;
+mod litellm;
+mod records;
+mod traces;
