@@ -107,8 +107,8 @@ impl Policies {
     }
 
     /// Puts another policy in force.
-    pub fn set(&self, policy: Policy) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    pub fn set(&self, policy: Arc<Policy>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 }
 

@@ -10,27 +10,27 @@
 //! start, and the exit status says so.
 
 pub mod once;
+mod parts;
 mod reconciler;
+mod reload;
 
 use crate::{
     clock::{Clock, Micros},
     config::{Config, Problem},
     disk::Disk,
     enrich::{self, Access, Enricher, Settings},
-    entry::{Policies, Policy},
+    entry::Policies,
     intake::Intake,
-    ledger::{
-        self, Ledger, Recovered, Start, Status, archive::Archiver, follow::Place, keys::Given,
-    },
+    ledger::{self, Ledger, Status, archive::Archiver, follow::Place},
     queue::{self, Message, Queue},
     record::Position,
-    redact::Redactor,
-    secret::{self, SecretRef},
+    secret,
     shutdown::{self, Deadline, Event, Systemd},
     sources::{self, Left as LeftOff, Running},
     stop::Stop,
-    telemetry::{Health, http::Admin},
+    telemetry::Health,
 };
+use parts::{admin, announce, given, policy, settings, start};
 use reconciler::Reconciler;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -310,95 +310,6 @@ impl Daemon {
         }
     }
 
-    /// Reads the config again: refused as a whole when anything in it is wrong or cannot change
-    /// while the daemon runs.
-    async fn reload(&mut self, reload: &Reload<'_>) {
-        self.systemd.reloading();
-        match self.try_reload(reload).await {
-            Ok(()) => {
-                self.health.reloads.fetch_add(1, Ordering::Relaxed);
-                tracing::info!("config read again and in force");
-            }
-            Err(problems) => {
-                self.health.refused_reloads.fetch_add(1, Ordering::Relaxed);
-                for problem in problems {
-                    tracing::error!(problem, "config refused; the old one stays in force");
-                }
-            }
-        }
-        self.systemd.tell("READY=1");
-    }
-
-    async fn try_reload(&mut self, reload: &Reload<'_>) -> Result<(), Vec<String>> {
-        let new =
-            reload().map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let fixed = [
-            ("[ledger]", new.ledger == self.config.ledger),
-            ("[admin]", new.admin == self.config.admin),
-            ("[log]", new.log == self.config.log),
-        ];
-        let changed: Vec<String> = fixed
-            .iter()
-            .filter(|(_, same)| !same)
-            .map(|(section, _)| {
-                format!("{section} cannot change while the daemon runs: restart it")
-            })
-            .collect();
-        if !changed.is_empty() {
-            return Err(changed);
-        }
-        let policy = policy(&new, &self.master).map_err(|e| vec![e.to_string()])?;
-        let settings = settings(&new, &policy).map_err(|e| vec![e.to_string()])?;
-        self.policies.set(policy);
-        self.enrich(settings).map_err(|e| vec![e.to_string()])?;
-        self.swap_sources(&new).await.map_err(|e| vec![e.to_string()])?;
-        let same =
-            new.reconcile == self.config.reconcile && new.environment == self.config.environment;
-        self.config = new;
-        if !same {
-            self.reconciler.stop();
-            self.reconciler.ended().await;
-            self.reconcile();
-        }
-        let body = ledger::config_reload(&start(&self.config, &self.policies));
-        self.queue.tell(Message::Control(body)).map_err(|e| vec![e.to_string()])
-    }
-
-    /// Ends the sources that are gone or changed, then starts the changed and the new ones where the
-    /// ended ones left off.
-    async fn swap_sources(&mut self, new: &Config) -> Result<(), Error> {
-        let (kept, ended): (Vec<Running>, Vec<Running>) = std::mem::take(&mut self.sources)
-            .into_iter()
-            .partition(|running| new.sources.contains(&running.config));
-        self.sources = kept;
-        let mut waiting = ended.len();
-        for running in &ended {
-            running.stop();
-        }
-        while waiting > 0
-            && let Some(done) = self.tasks.join_next().await
-        {
-            waiting -= usize::from(
-                done.is_ok_and(|name| ended.iter().any(|running| running.config.name == name)),
-            );
-        }
-        let (ask, answer) = oneshot::channel();
-        if self.queue.tell(Message::Positions(ask)).is_err() {
-            return Ok(());
-        }
-        let positions = answer.await.unwrap_or_default();
-        let starting: Vec<_> = new
-            .sources
-            .iter()
-            .filter(|config| !self.sources.iter().any(|running| running.config == **config))
-            .cloned()
-            .collect();
-        for config in starting {
-            self.open(&config, (&positions, None), &new.environment)?;
-        }
-        Ok(())
-    }
-
     /// Stops in flow order.
     async fn drain(
         mut self,
@@ -479,89 +390,4 @@ async fn asked_again(events: &mut mpsc::Receiver<Event>) {
         }
     }
     std::future::pending().await
-}
-
-fn announce(ledger: &Ledger, recovered: &Recovered, config: &Config) {
-    let dir = config.ledger.dir.display();
-    if recovered.is_new {
-        tracing::info!(%dir, stream = ledger.stream(), vkey = ledger.vkey(),
-            "new ledger; give the public key to your auditor");
-    } else {
-        tracing::info!(%dir, stream = ledger.stream(), "ledger opened");
-    }
-    if let Some(torn) = &recovered.torn {
-        tracing::warn!(
-            bytes = torn.bytes,
-            copy = torn.file,
-            "the last run ended in the middle of a line; it was cut, kept and sealed as recovery"
-        );
-    }
-}
-
-/// The keys that the config or systemd provides.
-fn given(config: &Config) -> Result<Given, Error> {
-    let key = |reference: &Option<SecretRef>, name: &str| {
-        let credential = std::env::var_os(secret::CREDENTIALS)
-            .filter(|dir| std::path::Path::new(dir).join(name).exists())
-            .map(|_| SecretRef::Credential(name.to_owned()));
-        match reference.clone().or(credential) {
-            None => Ok(None),
-            Some(SecretRef::Env(variable)) => {
-                tracing::warn!(
-                    variable,
-                    "a key in the environment can be read by every process \
-                    of this user; a file or a systemd credential is better"
-                );
-                SecretRef::Env(variable).resolve_key(&config.environment).map(|key| Some(*key))
-            }
-            Some(reference) => {
-                let environment = match &reference {
-                    SecretRef::Credential(_) => secret::Environment::of_process(),
-                    _ => config.environment.clone(),
-                };
-                reference.resolve_key(&environment).map(|key| Some(*key))
-            }
-        }
-    };
-    Ok(Given {
-        mac: key(&config.ledger.mac_key, "mac.key")?,
-        signing: key(&config.ledger.signing_key, "signing.key")?,
-    })
-}
-
-fn policy(config: &Config, master: &[u8; 32]) -> Result<Policy, Error> {
-    let redactor = Redactor::new(&config.redact).map_err(Error::Redact)?;
-    Ok(Policy::new(redactor, (config.redact.content, config.redact.hash), master))
-}
-
-/// What enrichment is to do, where it is to do anything.
-fn settings(config: &Config, policy: &Policy) -> Result<Option<Settings>, enrich::Error> {
-    let new = |enrich| Settings::new(enrich, &config.environment, policy);
-    config.enrich.as_ref().map(new).transpose()
-}
-
-fn start(config: &Config, policies: &Policies) -> Start {
-    Start {
-        config_hash: const_hex::encode(config.hash),
-        policy_hash: const_hex::encode(policies.get().redactor.policy()),
-    }
-}
-
-/// Binds the admin address, where there is one, and serves it.
-async fn admin(
-    config: &Config,
-    health: &Arc<Health>,
-) -> Result<(watch::Sender<bool>, JoinSet<std::io::Result<()>>), Error> {
-    let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    if let Some(listen) = config.admin.listen {
-        let bound = async {
-            let admin = Admin::new(listen).await?;
-            tracing::info!(address = %admin.address()?, "admin address");
-            Ok(admin)
-        };
-        let admin = bound.await.map_err(|e| Error::System("listen on admin.listen", e))?;
-        tasks.spawn(admin.run(health.clone(), stopped));
-    }
-    Ok((stop, tasks))
 }

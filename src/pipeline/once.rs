@@ -1,7 +1,7 @@
 //! Seals one entry into a ledger that no daemon writes: the ledger is opened, started, told and
 //! stopped through the same code as on every other day.
 
-use super::{Error, given, policy, start};
+use super::{Error, announce, given, policy, start};
 use crate::{
     clock::Clock,
     config::Config,
@@ -22,7 +22,7 @@ pub fn seal(config: &Config, body: Vec<u8>) -> Result<(), Error> {
         .map_err(|e| Error::System("start a runtime", e))?;
     let doors = (Disk::from_environment(), Clock::System);
     let (ledger, recovered) = Ledger::open(&config.ledger, &given(config)?, doors)?;
-    super::announce(&ledger, &recovered, config);
+    announce(&ledger, &recovered, config);
     let policies = Policies::new(policy(config, ledger.master())?);
     let (queue, messages) = queue::bounded(config.ledger.queue_size.0, runtime.handle().clone());
     for message in [Message::Control(body), Message::Stop] {

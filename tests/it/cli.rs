@@ -150,6 +150,34 @@ fn sources_are_swapped_at_a_reload() {
     sealed::assert_once(&bench.ledger, all);
 }
 
+/// A source that cannot be opened refuses the whole config: the old sources go on under the old rules.
+#[test]
+fn a_reload_that_cannot_open_a_source_changes_nothing() {
+    let bench = Bench::new();
+    let mut daemon = bench.start();
+    bench.append(&records("a", 20));
+    bench.wait_sealed(20);
+    let taken = bench.ledger.with_file_name("taken");
+    fs::write(&taken, "no socket").unwrap();
+    let rest = format!(
+        "[[source]]\nname = \"second\"\ntype = \"unix\"\npath = {taken:?}\n\
+         [redact]\ncontent = \"redacted\"\n"
+    );
+    let file = "poll_interval = \"20ms\"";
+    bench.configure(&Settings { file, rest: &rest, ..Settings::default() });
+    reload(&mut daemon, "config_reloads_refused_total", 1);
+    assert!(daemon.log().contains("is no socket"), "{}", daemon.log());
+    bench.append(&records("b", 20));
+    let answer = Client::connect(&bench.socket).ask(&record("c"));
+    assert_eq!(answer["ack"], "c");
+    bench.wait_sealed(41);
+    daemon.stop();
+    assert!(sealed::records(&bench.ledger).iter().all(|entry| entry["prompt"].is_null()));
+    let all = ids("a", 20).into_iter().chain(ids("b", 20)).chain(["c".to_owned()]);
+    sealed::assert_once(&bench.ledger, all);
+    bench.verify();
+}
+
 #[test]
 fn the_end_of_standard_input_is_the_end() {
     let bench = Bench::new();
