@@ -11,6 +11,7 @@
     reason = "a benchmark is a program of its own: it measures time, prints, and stops when it fails"
 )]
 
+mod paced;
 mod records;
 
 use sha2::{Digest, Sha256};
@@ -45,6 +46,7 @@ fn main() {
         }
     }
     start_and_idle(dir.path());
+    paced::compare(dir.path());
 }
 
 /// What one run took.
@@ -124,18 +126,23 @@ struct Daemon {
 
 impl Daemon {
     fn start(dir: &Path, paths: &Path, content: &str) -> Self {
+        Self::start_with(dir, paths, content, "")
+    }
+
+    fn start_with(dir: &Path, paths: &Path, content: &str, more: &str) -> Self {
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = dir.join("veritail.toml");
         let text = format!(
             "version = 1\n[ledger]\ndir = {:?}\nservice = \"bench\"\n[[source]]\nname = \"app\"\n\
              type = \"file\"\npaths = [{paths:?}]\n[redact]\ncontent = \"{content}\"\n\
-             [admin]\nlisten = \"{admin}\"\n",
+             [admin]\nlisten = \"{admin}\"\n{more}",
             dir.join("ledger")
         );
         fs::write(&config, text).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_veritail"))
             .args(["run", "-c"])
             .arg(&config)
+            .env("BENCH_KEY", "sk-or-v1-bench")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
