@@ -1,6 +1,7 @@
 //! `veritail demo`: the whole thing on one machine. An "application" reports calls through a socket
 //! and a file, the real daemon (this program, run again as `veritail run`) seals them, asks a stand-in
-//! for OpenRouter what it knows of each, is stopped, and its ledger is verified.
+//! for OpenRouter what it knows of each, compares yesterday with OpenRouter's own count, is stopped,
+//! and its ledger is verified.
 
 mod calls;
 mod costs;
@@ -9,13 +10,14 @@ mod openrouter;
 use crate::{
     clock::{self, Clock},
     config, json,
+    reconcile::{self, Day},
     shutdown::Deadline,
-    standin::StandIn,
     verify,
 };
-use calls::Calls;
+use calls::{Calls, FORGOTTEN};
 use costs::Costs;
 use indicatif::{ProgressBar, ProgressStyle};
+use openrouter::OpenRouter;
 use std::{
     collections::BTreeMap,
     fs::{self, OpenOptions},
@@ -51,6 +53,9 @@ pub enum Error {
     /// The daemon did not do its part.
     #[error("the daemon {0}; its log is {1}")]
     Daemon(&'static str, String),
+    /// No day was compared.
+    #[error("the daemon did not reconcile: {0}; its log is {1}")]
+    Reconcile(String, String),
     /// The ledger could not be read.
     #[error(transparent)]
     Verify(#[from] verify::Error),
@@ -77,14 +82,17 @@ struct Reported {
 /// When the daemon cannot be run on this machine.
 pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<u8, Error> {
     let dir = &options.dir;
-    let standin = StandIn::start().map_err(system("start the stand-in for OpenRouter"))?;
-    standin.accept_key(openrouter::KEY);
-    let places = Places::prepare(dir, &standin.base_url())?;
+    let openrouter = OpenRouter::start().map_err(system("start the stand-in for OpenRouter"))?;
+    // Once and for all: midnight may pass while the demo runs.
+    let yesterday = Day::of(Clock::System.now()).before(1);
+    let places = Places::prepare(dir, &openrouter.base_url())?;
     let before = costs(&places)?.settled;
     tell(&format!("veritail demo: everything it makes is in {}", dir.display()));
     let mut daemon = Daemon::start(&places)?;
-    let reported = application(&places, options.seconds, (&daemon, &standin))?;
+    let calls = Calls::new(7, yesterday);
+    let reported = application(&places, (calls, options.seconds), (&daemon, &openrouter))?;
     let costs = answered(&places, before + reported.calls)?;
+    let reconciled = reconciled(&places, yesterday)?;
     daemon.stop()?;
     tell(&format!(
         "\nthe application reported {} calls through the socket ({} acknowledged, slowest after \
@@ -96,6 +104,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<u8, Error> {
     ));
     summary(&places, tell)?;
     tell(&format!("\n{}", costs.to_text()));
+    tell(&reconciled);
     let report = verify::verify(&verify::Options {
         paths: vec![places.ledger.clone()],
         now: Clock::System.now(),
@@ -136,8 +145,11 @@ impl Places {
             log: dir.join("daemon.log"),
         };
         let text = config::demo(dir, base_url);
-        let key = dir.join("openrouter.key");
-        for (path, text) in [(&places.config, text.as_str()), (&key, openrouter::KEY)] {
+        for (path, text) in [
+            (&places.config, text.as_str()),
+            (&dir.join("openrouter.key"), openrouter::KEY),
+            (&dir.join("management.key"), openrouter::MANAGEMENT_KEY),
+        ] {
             OpenOptions::new()
                 .create(true)
                 .write(true)
@@ -216,8 +228,8 @@ impl Drop for Daemon {
 /// Reports calls, half through the socket (each acknowledged before the next), half through a file.
 fn application(
     places: &Places,
-    seconds: u64,
-    (daemon, standin): (&Daemon, &StandIn),
+    (mut calls, seconds): (Calls, u64),
+    (daemon, openrouter): (&Daemon, &OpenRouter),
 ) -> Result<Reported, Error> {
     let lost = |_: io::Error| Error::Daemon("closed its socket", daemon.log.clone());
     let mut file = OpenOptions::new()
@@ -235,14 +247,16 @@ fn application(
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let run = Clock::System.now();
-    let mut calls = Calls::new(7);
     let mut reported = Reported::default();
     let began = clock::monotonic();
     for n in 0..total {
-        let timestamp = clock::rfc3339(Clock::System.now());
-        let (_, call) = calls.next(&format!("demo-{run}"), &timestamp);
+        let call = calls.next(&format!("demo-{run}"), Clock::System.now());
         let line = format!("{call}\n");
-        openrouter::prepare(standin, n, &call);
+        openrouter.prepare(n, &call);
+        if n == FORGOTTEN {
+            bar.inc(1);
+            continue;
+        }
         reported.calls += 1;
         if n % 2 == 0 {
             let sent = clock::monotonic();
@@ -290,6 +304,24 @@ fn answered(places: &Places, calls: u64) -> Result<Costs, Error> {
         }
         clock::sleep(Duration::from_millis(200));
     }
+}
+
+/// Has the daemon compare the day and seal what came out, as `veritail reconcile` does beside a
+/// running daemon, and says what it found.
+fn reconciled(places: &Places, day: Day) -> Result<String, Error> {
+    let failed = |why: String| Error::Reconcile(why, places.log.display().to_string());
+    let answer = reconcile::ask_daemon(&places.ledger, day)
+        .map_err(system("ask the daemon to reconcile"))?
+        .ok_or_else(|| failed("it does not listen beside its ledger".into()))?;
+    let (report, seq) = answer.map_err(failed)?;
+    let lacks = &report.by_id.ledger_lacks;
+    Ok(format!(
+        "reconciliation of yesterday, sealed as entry {seq}\n{}missing from the ledger, made and \
+         never reported: {} ({})",
+        report.to_text(),
+        lacks.count,
+        lacks.ids.join(", ")
+    ))
 }
 
 /// What is in the ledger, by event type, and what was scrubbed.

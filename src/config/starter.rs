@@ -85,13 +85,13 @@ content = "hash"
 }
 
 /// The config of `veritail demo`: as the [`embedded`] one, but the ledger in a directory of its own,
-/// scrubbed texts kept, so that there is something to see, and OpenRouter asked at `base_url` on a
-/// schedule that fits into a demo.
+/// scrubbed texts kept, so that there is something to see, OpenRouter asked at `base_url` on a
+/// schedule that fits into a demo, and its own count of a day compared on demand.
 #[must_use]
 pub fn demo(dir: &Path, base_url: &str) -> String {
     let [_, socket, files] = paths(dir);
-    let [ledger, key] = ["ledger", "openrouter.key"].map(|name| dir.join(name));
-    let [ledger, key] = [ledger, key].map(|path| text(&path.to_string_lossy()));
+    let [ledger, key, management_key] = ["ledger", "openrouter.key", "management.key"]
+        .map(|name| text(&dir.join(name).to_string_lossy()));
     let base_url = text(base_url);
     format!(
         r#"version = 1
@@ -121,6 +121,10 @@ api_key = {{ file = {key} }}
 rate = 1000
 first_try = "200ms"
 give_up_after = "2s"
+
+# Asked where [enrich] asks; without `every` only when told to.
+[reconcile]
+management_key = {{ file = {management_key} }}
 "#
     )
 }

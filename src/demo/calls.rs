@@ -1,6 +1,11 @@
 //! Calls as an application would report them, some with what must not be kept. Reproducible.
 
+use crate::{
+    clock::{self, Micros},
+    reconcile::Day,
+};
 use serde_json::{Value, json};
+use std::ops::Range;
 
 const MODELS: &[&str] = &[
     "anthropic/claude-3.5-sonnet",
@@ -18,17 +23,26 @@ const PROMPTS: &[&str] = &[
 ];
 const USERS: &[&str] = &["u-1001", "u-1002", "u-1003", "team.lead@example.com"];
 
+/// The calls, by number from 0, that were made yesterday and are reported only now: OpenRouter counts
+/// completed days. Even the shortest demo comes to them.
+const YESTERDAYS: Range<u64> = 20..32;
+/// The one of them that the application forgets to report.
+pub(super) const FORGOTTEN: u64 = 25;
+/// From midnight to noon.
+const HALF_A_DAY: Micros = 43_200_000_000;
+
 /// A small linear congruential generator (Knuth, TAOCP 2, 3.3.4): the demo wants variety, not
 /// unpredictability.
 #[derive(Debug)]
 pub(super) struct Calls {
     state: u64,
     count: u64,
+    yesterday: Day,
 }
 
 impl Calls {
-    pub(super) fn new(seed: u64) -> Self {
-        Calls { state: seed, count: 0 }
+    pub(super) fn new(seed: u64, yesterday: Day) -> Self {
+        Calls { state: seed, count: 0, yesterday }
     }
 
     fn below(&mut self, limit: u64) -> u64 {
@@ -41,15 +55,27 @@ impl Calls {
         usize::try_from(at).ok().and_then(|at| of.get(at)).copied().unwrap_or_default()
     }
 
+    /// When the call of this number was made, and the second in its generation id. A demo run again
+    /// on the same day has the same ids for yesterday, so that its count of it still fits.
+    fn made(&self, n: u64, now: Micros) -> (Micros, i64) {
+        let number = i64::try_from(n).unwrap_or_default();
+        if YESTERDAYS.contains(&n) {
+            let at = self.yesterday.start() + HALF_A_DAY + number * 1_000_000;
+            return (at, at / 1_000_000);
+        }
+        (now, 1_793_000_001 + number)
+    }
+
     /// The next call, under an id that starts with `prefix`.
-    pub(super) fn next(&mut self, prefix: &str, timestamp: &str) -> (String, Value) {
+    pub(super) fn next(&mut self, prefix: &str, now: Micros) -> Value {
+        let (at, second) = self.made(self.count, now);
         self.count += 1;
         let id = format!("{prefix}-{:06}", self.count);
         let failed = self.below(20) == 0;
         let (tokens, answered) = (20 + self.below(900), self.below(700));
         let mut call = json!({
-            "id": id, "timestamp": timestamp,
-            "generation_id": format!("gen-{}-{:020}", 1_793_000_000 + self.count, self.count),
+            "id": id, "timestamp": clock::rfc3339(at),
+            "generation_id": format!("gen-{second}-{:020}", self.count),
             "user_id": self.one_of(USERS), "app": "demo-shop",
             "model_requested": self.one_of(MODELS), "prompt": self.one_of(PROMPTS),
             "response": if failed { "" } else { "Of course. Here is a draft." },
@@ -66,6 +92,6 @@ impl Calls {
         if self.below(10) == 0 {
             call["api_key"] = format!("sk-or-v1-{:064x}", self.count).into();
         }
-        (id, call)
+        call
     }
 }

@@ -266,6 +266,11 @@ fn the_demo_shows_itself_and_verifies() {
     let (code, out, err) = bench.run(&["demo", "--seconds", "1", "--dir", "show"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("INTACT") && out.contains("chat_completion"), "{out}");
+    shows_the_missing_call(&out);
+    // Once more beside what is there: yesterday's calls are the same ones.
+    let (code, out, err) = bench.run(&["demo", "--seconds", "1", "--dir", "show"]);
+    assert_eq!(code, 0, "{out}{err}");
+    shows_the_missing_call(&out);
     let (code, out, _) = bench.run(&["verify", "show/ledger"]);
     assert_eq!(code, 0, "{out}");
     // What it proposes to try: a byte changed is found.
@@ -277,4 +282,17 @@ fn the_demo_shows_itself_and_verifies() {
     let (code, out, _) = bench.run(&["verify", "show/ledger"]);
     assert_eq!(code, 1, "{out}");
     assert!(out.contains("EDITED"), "{out}");
+}
+
+/// The demo reconciled a completed day, and exactly the call that was kept from the ledger is
+/// missing: by name, and in no other list.
+fn shows_the_missing_call(out: &str) {
+    let words = "missing from the ledger, made and never reported: 1 (gen-";
+    let (before, after) = out.split_once(words).unwrap_or_else(|| panic!("{out}"));
+    let id = format!("gen-{}", after.split_once(')').unwrap().0);
+    assert!(id.ends_with("-00000000000000000026"), "{id}");
+    assert!(before.contains(&format!("the application never reported: 1\n  {id}\n")), "{out}");
+    assert!(before.contains("listed by OpenRouter: 12 ids"), "{out}");
+    assert!(before.contains("\ncalls reported 11, "), "{out}");
+    assert!(before.contains("DIFFERENT") && !out.contains("OpenRouter does not list"), "{out}");
 }

@@ -63,7 +63,20 @@ const ARROWS: &[(&str, &[&str])] = &[
         "reconcile",
         &["clock", "enrich", "entry", "json", "ledger", "record", "secret", "stop", "units"],
     ),
-    ("demo", &["clock", "config", "enrich", "json", "ledger", "shutdown", "standin", "verify"]),
+    (
+        "demo",
+        &[
+            "clock",
+            "config",
+            "enrich",
+            "json",
+            "ledger",
+            "reconcile",
+            "shutdown",
+            "standin",
+            "verify",
+        ],
+    ),
     (
         "cli",
         &[
