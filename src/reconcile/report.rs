@@ -359,8 +359,8 @@ fn pair((model, provider): (String, String), ours: &Figures, theirs: &Figures) -
             figures.requests.to_string(),
             figures.prompt_tokens.to_string(),
             figures.completion_tokens.to_string(),
-            figures.usd.normalize().to_string(),
-            figures.byok_usd.normalize().to_string(),
+            shown(figures.usd),
+            shown(figures.byok_usd),
             mark.to_owned(),
         ]
     };
@@ -373,6 +373,11 @@ fn pair((model, provider): (String, String), ours: &Figures, theirs: &Figures) -
         cells((model, provider), "ledger", ours, ""),
         cells((String::new(), String::new()), "openrouter", theirs, &mark),
     ]
+}
+
+/// Dollars for people: OpenRouter adds floats, whose noise stands far behind what is compared.
+fn shown(usd: rust_decimal::Decimal) -> String {
+    usd.round_dp(9).normalize().to_string()
 }
 
 #[cfg(test)]
