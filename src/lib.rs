@@ -37,7 +37,6 @@ pub mod ledger;
 pub mod enrich;
 
 // Read-only, without a runtime.
-pub mod coverage;
 pub mod verify;
 
 // The ledger's count of a day against OpenRouter's own.

@@ -28,7 +28,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         "enrich",
         &["clock", "entry", "json", "ledger", "queue", "record", "redact", "secret", "units"],
     ),
-    ("coverage", &["entry", "json", "record"]),
     ("verify", &["clock", "json", "ledger", "record"]),
     ("standin", &["clock", "json"]),
     ("preview", &["entry", "json", "redact"]),
@@ -135,7 +134,6 @@ const PURE: &[&str] = &[
     "sources/otlp/json.rs",
     "sources/otlp/proto.rs",
     "sources/shape.rs",
-    "coverage.rs",
 ];
 const IMPURE: &[&str] = &[
     "tokio",
