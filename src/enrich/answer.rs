@@ -7,7 +7,7 @@ mod body;
 mod call;
 
 pub use body::{generation_body, unresolved_body};
-pub use call::{Call, Usage, is_generation_id};
+pub use call::{Call, Usage};
 
 use super::money;
 use crate::{

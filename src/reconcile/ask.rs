@@ -11,11 +11,8 @@ use super::{
 };
 use crate::{
     clock::{self, Clock, Micros},
-    enrich::{
-        answer::is_generation_id,
-        client::{Client, Outcome},
-    },
-    record::Digest,
+    enrich::client::{Client, Outcome},
+    record::{Digest, is_generation_id},
     secret::Secret,
 };
 use serde::Deserialize;

@@ -4,9 +4,9 @@
 use super::{compare::Figures, day::Day, money};
 use crate::{
     clock::Micros,
-    enrich::answer::is_generation_id,
     entry::fields::may_be_event_type,
     json::{self, Type, text},
+    record::is_generation_id,
 };
 use memchr::memmem;
 

@@ -3,6 +3,7 @@
 use crate::{
     entry::fields,
     json::{self, Type, text},
+    record::is_generation_id,
 };
 
 /// What a call's first entry says of it: what identifies the call, and what is compared with the
@@ -99,16 +100,6 @@ impl Usage {
             is_byok: member(usage, "is_byok").and_then(boolean),
         }
     }
-}
-
-/// Whether OpenRouter could have given this id: `gen-`, a letter or digit, then 2–127 letters,
-/// digits, `_` or `-`. All forms seen so far fit (`gen-<unix>-<20>`, `gen-<28>`, `gen-batch-…`).
-#[must_use]
-pub fn is_generation_id(id: &str) -> bool {
-    let Some(rest) = id.strip_prefix("gen-") else { return false };
-    (3..=128).contains(&rest.len())
-        && rest.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 /// The last member of that name in a raw object.

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     entry::Policy,
     json,
+    record::is_generation_id,
     redact::{
         Redactor,
         config::{Config, Content, Hash},
